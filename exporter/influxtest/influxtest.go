@@ -7,6 +7,7 @@ package influxtest
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,11 +79,17 @@ func Require2(t testing.TB) {
 		t.Fatalf("%s (found %s %s)", need, b.path, b.version)
 	}
 	if name := os.Getenv("INFLUXTEST_SKIPPED"); name != "" {
-		if err := appendLine(name, t.Name()); err != nil {
+		if err := appendLine(name, testBinary()+" "+t.Name()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Skip(need)
+}
+
+// testBinary is the import path of the package under test.
+func testBinary() string {
+	info, _ := debug.ReadBuildInfo() // always there, since test binaries are built with modules
+	return strings.TrimSuffix(info.Path, ".test")
 }
 
 func appendLine(name, line string) error {

@@ -23,7 +23,7 @@ const (
 
 const (
 	operator = "operator"
-	password = "no secret on loopback"
+	password = "not-secret"
 )
 
 // newServer starts the influxd that find found and does what a user does first: onboarding, with a token.
