@@ -1,0 +1,53 @@
+# Everything here runs on a machine that has only Go, but for influxd, which says what it needs.
+export CGO_ENABLED = 0
+GO = go
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: test
+test: ## run all tests; builds InfluxDB 1.8 first where there is no server to test with
+	@exporter/influxtest/build-influxd any
+	@skipped=$$(mktemp); trap 'rm -f "$$skipped"' EXIT; status=0; \
+	INFLUXTEST_SKIPPED=$$skipped $(GO) test -shuffle=on ./... || status=$$?; \
+	if test -s "$$skipped"; then \
+		echo 'Not run, since they need InfluxDB 2.x ("make influxd" builds it):'; \
+		sort "$$skipped" | sed 's/^/  /'; \
+	fi; \
+	exit $$status
+
+.PHONY: bench
+bench: ## run all benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, fix, staticcheck, and whether go.mod and go.sum are tidy and genuine
+	gofmt -d .
+	$(GO) vet ./...
+	$(GO) fix -diff ./...
+	$(GO) tool staticcheck -checks all ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: build
+build: ## build bin/spotify-exporter, static, with the version of the checkout
+	$(GO) build -trimpath -buildvcs=true -o bin/ ./cmd/spotify-exporter
+
+.PHONY: reproducible
+reproducible: ## build the last commit in two directories and compare the bytes
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; \
+	for clone in one another/place; do \
+		git clone -q . "$$dir/$$clone"; \
+		$(MAKE) --no-print-directory -C "$$dir/$$clone" build; \
+	done; \
+	cmp "$$dir/one/bin/spotify-exporter" "$$dir/another/place/bin/spotify-exporter"; \
+	echo "Both builds are the same: $$($(GO) version -m "$$dir/one/bin/spotify-exporter" | awk '$$1 == "mod" { print $$3 }')"
+
+.PHONY: influxd
+influxd: ## build InfluxDB 2.9.1 for tests into the user's cache, once; needs cargo and gcc
+	@exporter/influxtest/build-influxd
+
+.PHONY: influxd-1.8
+influxd-1.8: ## build InfluxDB 1.8.10 for tests into the user's cache, once; needs nothing but Go
+	@exporter/influxtest/build-influxd 1.8
