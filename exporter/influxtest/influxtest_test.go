@@ -2,6 +2,7 @@ package influxtest_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,31 @@ func TestBucket(t *testing.T) {
 	}
 	if n := s.Count(t, other, "listen", "plays"); n != 0 {
 		t.Errorf("another bucket holds %d of the points", n)
+	}
+}
+
+// A new bucket is what a user has who gave nothing but a name: kept for ever, in shard groups of 7 days.
+func TestBucketIsPlain(t *testing.T) {
+	influxtest.Require2(t)
+	s := influxtest.Shared(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/v2/buckets?name="+s.Bucket(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Token "+s.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	type rule struct{ EverySeconds, ShardGroupDurationSeconds int }
+	var found struct{ Buckets []struct{ RetentionRules []rule } }
+	if err := json.NewDecoder(res.Body).Decode(&found); err != nil {
+		t.Fatal(err)
+	}
+	want := rule{ShardGroupDurationSeconds: 7 * 24 * 60 * 60}
+	if len(found.Buckets) != 1 || !slices.Equal(found.Buckets[0].RetentionRules, []rule{want}) {
+		t.Errorf("buckets %+v, want one with %+v", found.Buckets, want)
 	}
 }
 
@@ -156,7 +183,8 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // "signal: killed"
-	for {          // until the test's own deadline: an influxd or data left behind fail it
+	// Until the test's own deadline: an influxd or data left behind fail it.
+	for {
 		left, err := filepath.Glob(filepath.Join(temp, "*"))
 		if err != nil {
 			t.Fatal(err)
