@@ -1,0 +1,160 @@
+package spotify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// NewTransport returns the http.Transport that an App uses when it is given
+// none: the proxy of the environment, and a limit for every phase that the
+// timeout of the whole request should not have to end.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        4,
+		IdleConnTimeout:     90 * time.Second,
+	}
+}
+
+// The endpoints, as metrics and errors call them.
+const (
+	endpointPlayer         = "player"
+	endpointRecentlyPlayed = "recently_played"
+	endpointMe             = "me"
+	endpointTrack          = "track"
+	endpointToken          = "token"
+)
+
+type endpointKey struct{}
+
+func withEndpoint(ctx context.Context, endpoint string) context.Context {
+	return context.WithValue(ctx, endpointKey{}, endpoint)
+}
+
+// EndpointFromContext returns which endpoint a request goes to, for a
+// RoundTripper that is given as Options.Base: player, recently_played, me,
+// track or token; "" if the request is none of ours.
+func EndpointFromContext(ctx context.Context) string {
+	endpoint, _ := ctx.Value(endpointKey{}).(string)
+	return endpoint
+}
+
+const (
+	maxBody      = 4 << 20  // of a success; the largest page recorded has 450 KB
+	maxErrorBody = 64 << 10 // of a failure, of which 200 bytes are kept
+)
+
+// answer is a success, 204 included, with its body read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+
+	// receivedAt is the middle between the request and the answer's head:
+	// the best guess at when Spotify looked.
+	receivedAt time.Time
+	roundTrip  time.Duration
+}
+
+// sender sends a request and reads its answer. It is also the RoundTripper
+// under oauth2 and zmb3, so that these see successes only and hand our errors
+// on unchanged.
+type sender func(*http.Request) (answer, error)
+
+// RoundTrip implements http.RoundTripper.
+func (send sender) RoundTrip(req *http.Request) (*http.Response, error) {
+	a, err := send(req)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode:    a.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        a.header,
+		Body:          io.NopCloser(bytes.NewReader(a.body)),
+		ContentLength: int64(len(a.body)),
+		Request:       req,
+	}, nil
+}
+
+// send sends req and reads the answer within the timeout. Every status that is
+// no success, redirects among them (an access token must not follow one), and
+// every failure on the way is an *Error; if the request's own context has
+// ended, the error is its cause.
+func (a *App) send(req *http.Request) (answer, error) {
+	endpoint := EndpointFromContext(req.Context())
+	ctx, cancel := context.WithTimeoutCause(req.Context(), a.timeout, &Error{
+		Endpoint: endpoint,
+		Reason:   ReasonNetwork,
+		Message:  "no answer within " + a.timeout.String(),
+		err:      context.DeadlineExceeded,
+	})
+	defer cancel()
+	req = req.Clone(ctx)
+	req.Header.Set("User-Agent", a.userAgent)
+
+	sent := a.clock.Now()
+	resp, err := a.base.RoundTrip(req)
+	if err != nil {
+		return answer{}, sendError(ctx, endpoint, err)
+	}
+	defer resp.Body.Close()
+	roundTrip := a.clock.Now().Sub(sent)
+
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		// What cannot be read of it adds nothing: the status has decided.
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		return answer{}, statusError(endpoint, resp, body, a.clock.Now())
+	}
+	body, err := readBody(resp)
+	if errors.Is(err, errTooLong) {
+		return answer{}, &Error{Endpoint: endpoint, Status: resp.StatusCode, Reason: ReasonDecode, Message: err.Error()}
+	}
+	if err != nil {
+		return answer{}, sendError(ctx, endpoint, err)
+	}
+	return answer{
+		status:     resp.StatusCode,
+		header:     resp.Header,
+		body:       body,
+		receivedAt: sent.Add(roundTrip / 2),
+		roundTrip:  roundTrip,
+	}, nil
+}
+
+// sendError tells a failure on the way from an end that the caller wanted.
+func sendError(ctx context.Context, endpoint string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean(err.Error()), err: err}
+}
+
+var errTooLong = errors.New("answer of more than 4 MiB")
+
+// readBody reads in one piece what announces its length: growing a buffer to
+// the size of a page costs more than hashing the page.
+func readBody(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxBody {
+		return nil, errTooLong
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(max(resp.ContentLength, 0)) + bytes.MinRead)
+	if _, err := buf.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
+		return nil, err
+	}
+	if buf.Len() > maxBody {
+		return nil, errTooLong
+	}
+	return buf.Bytes(), nil
+}
