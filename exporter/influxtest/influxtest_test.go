@@ -90,7 +90,9 @@ func TestBucketIsPlain(t *testing.T) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	type rule struct{ EverySeconds, ShardGroupDurationSeconds int }
-	var found struct{ Buckets []struct{ RetentionRules []rule } }
+	var found struct {
+		Buckets []struct{ RetentionRules []rule }
+	}
 	if err := json.NewDecoder(res.Body).Decode(&found); err != nil {
 		t.Fatal(err)
 	}
