@@ -1,0 +1,363 @@
+package journal
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// catalogue is what one transaction knows of items. What any witness said of an
+// item is kept as a fact, once per wording; the item itself is resolved from its
+// facts, whatever their order of arrival: field by field the most trusted source
+// that has it, of the Web API's answers the latest.
+type catalogue struct {
+	tx       *sql.Tx
+	items    map[int64]*itemRow
+	byName   map[string]*itemRow // by identity
+	lastItem int64
+	lastFact int64
+	// rekeyed are the items that may now be one with others, or no longer; changed
+	// are all that have changed.
+	rekeyed, changed []*itemRow
+}
+
+// learned is what is said of an item at one time.
+type learned struct {
+	item   Item
+	source Source
+	seenMS int64
+
+	row  *itemRow // set by learn
+	fact int64
+}
+
+// factRow is a fact without its content.
+type factRow struct {
+	id, item, seenMS int64
+	source           Source
+	digest           [16]byte
+}
+
+// itemIdentity is what makes two items the same one.
+func itemIdentity(i *Item) string {
+	if i.URI != "" {
+		return i.URI
+	}
+	return string(rune(i.Kind)) + keySeparator + i.SongKey()
+}
+
+func newCatalogue(tx *sql.Tx) (*catalogue, error) {
+	c := &catalogue{tx: tx, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}}
+	err := tx.QueryRow("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)").Scan(&c.lastItem, &c.lastFact)
+	if err != nil {
+		return nil, fmt.Errorf("read catalogue: %w", err)
+	}
+	return c, nil
+}
+
+// learn stores what is new in what was said and points every entry to its item.
+func (c *catalogue) learn(said []learned) error {
+	if err := c.find(said); err != nil {
+		return err
+	}
+	var known []any
+	for i := range said {
+		if row := c.byName[itemIdentity(&said[i].item)]; row != nil {
+			known = append(known, row.id)
+		}
+	}
+	facts, err := c.facts(known)
+	if err != nil {
+		return err
+	}
+
+	items := newInserter(c.tx, "INSERT INTO item", strings.ReplaceAll(itemColumns, "item.", ""))
+	newFacts := newInserter(c.tx, "INSERT INTO fact", "id, item, source, digest, seen_ms, content")
+	fresh := map[*itemRow]bool{}   // made here
+	unclear := map[*itemRow]bool{} // to be resolved anew
+	for i := range said {
+		s := &said[i]
+		identity := itemIdentity(&s.item)
+		row := c.byName[identity]
+		if row == nil {
+			c.lastItem++
+			row = &itemRow{id: c.lastItem, Item: s.item}
+			row.setKeys()
+			c.items[row.id], c.byName[identity] = row, row
+			fresh[row] = true
+			if err := items.add(row.values()...); err != nil {
+				return fmt.Errorf("store item: %w", err)
+			}
+		}
+		s.row = row
+		content, err := json.Marshal(s.item)
+		if err != nil {
+			return fmt.Errorf("store fact: %w", err)
+		}
+		sum := sha256.Sum256(append(content, byte(s.source)))
+		digest := [16]byte(sum[:16])
+		have := facts[row.id]
+		at := slices.IndexFunc(have, func(f *factRow) bool { return f.digest == digest })
+		if at < 0 {
+			c.lastFact++
+			fact := &factRow{id: c.lastFact, item: row.id, seenMS: s.seenMS, source: s.source, digest: digest}
+			if s.source != FromAPI {
+				fact.seenMS = 0 // an export speaks of one day
+			}
+			facts[row.id] = append(have, fact)
+			if err := newFacts.add(fact.id, fact.item, fact.source, fact.digest[:], fact.seenMS, string(content)); err != nil {
+				return fmt.Errorf("store fact: %w", err)
+			}
+			s.fact = fact.id
+			if len(have) > 0 || !fresh[row] {
+				unclear[row] = true
+			}
+			continue
+		}
+		s.fact = have[at].id
+		if s.source == FromAPI && s.seenMS > have[at].seenMS {
+			have[at].seenMS = s.seenMS
+			// The row may still wait in the inserter.
+			if err := newFacts.flush(); err != nil {
+				return fmt.Errorf("store fact: %w", err)
+			}
+			if _, err := c.tx.Exec("UPDATE fact SET seen_ms = ? WHERE id = ?", s.seenMS, s.fact); err != nil {
+				return fmt.Errorf("store fact: %w", err)
+			}
+			if len(have) > 1 {
+				unclear[row] = true
+			}
+		}
+	}
+	if err := items.flush(); err != nil {
+		return fmt.Errorf("store item: %w", err)
+	}
+	if err := newFacts.flush(); err != nil {
+		return fmt.Errorf("store fact: %w", err)
+	}
+	return c.resolve(unclear)
+}
+
+// find loads the items that are said something of.
+func (c *catalogue) find(said []learned) error {
+	var uris, names []any
+	seen := map[string]bool{}
+	for i := range said {
+		identity := itemIdentity(&said[i].item)
+		if c.byName[identity] != nil || seen[identity] {
+			continue
+		}
+		seen[identity] = true
+		if uri := said[i].item.URI; uri != "" {
+			uris = append(uris, uri)
+		} else {
+			names = append(names, said[i].item.SongKey())
+		}
+	}
+	if err := c.load("item.uri IN (%s) AND item.uri <> ''", uris); err != nil {
+		return err
+	}
+	return c.load("item.song_key IN (%s) AND item.uri = ''", names)
+}
+
+// loadItems fills in the items that reports or plays have named by id.
+func (c *catalogue) loadItems() error {
+	var missing []any
+	for id, row := range c.items {
+		if row.titleKey == "" && row.Kind == Unknown && row.Name == "" {
+			missing = append(missing, id)
+		}
+	}
+	slices.SortFunc(missing, func(a, b any) int { return int(a.(int64) - b.(int64)) })
+	return c.load("item.id IN (%s)", missing)
+}
+
+// load reads the items that match, in statements of bounded size. A row that is
+// known by id already is filled in where it is.
+func (c *catalogue) load(where string, values []any) error {
+	for chunk := range slices.Chunk(values, 500) {
+		rows, err := c.tx.Query("SELECT "+itemColumns+" FROM item WHERE "+fmt.Sprintf(where, strings.Repeat("?,", len(chunk)-1)+"?"), chunk...)
+		if err != nil {
+			return fmt.Errorf("read catalogue: %w", err)
+		}
+		for rows.Next() {
+			var scan itemScan
+			if err := rows.Scan(scan.targets()...); err != nil {
+				rows.Close()
+				return fmt.Errorf("read catalogue: %w", err)
+			}
+			row, err := scan.item()
+			if err != nil {
+				rows.Close()
+				return err
+			}
+			if have := c.items[row.id]; have != nil {
+				*have = *row
+				row = have
+			}
+			c.items[row.id], c.byName[itemIdentity(&row.Item)] = row, row
+		}
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("read catalogue: %w", err)
+		}
+	}
+	return nil
+}
+
+// facts reads what is known of items, by item.
+func (c *catalogue) facts(items []any) (map[int64][]*factRow, error) {
+	facts := map[int64][]*factRow{}
+	for chunk := range slices.Chunk(items, 500) {
+		rows, err := c.tx.Query("SELECT id, item, source, digest, seen_ms FROM fact WHERE item IN ("+strings.Repeat("?,", len(chunk)-1)+"?)", chunk...)
+		if err != nil {
+			return nil, fmt.Errorf("read facts: %w", err)
+		}
+		for rows.Next() {
+			var f factRow
+			var digest []byte
+			if err := rows.Scan(&f.id, &f.item, &f.source, &digest, &f.seenMS); err != nil {
+				rows.Close()
+				return nil, fmt.Errorf("read facts: %w", err)
+			}
+			copy(f.digest[:], digest)
+			if !slices.ContainsFunc(facts[f.item], func(have *factRow) bool { return have.id == f.id }) {
+				facts[f.item] = append(facts[f.item], &f)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return nil, fmt.Errorf("read facts: %w", err)
+		}
+	}
+	return facts, nil
+}
+
+// resolve derives items from their facts anew and stores those that change.
+func (c *catalogue) resolve(items map[*itemRow]bool) error {
+	for row := range items {
+		rows, err := c.tx.Query("SELECT source, content FROM fact WHERE item = ? ORDER BY source, seen_ms DESC, digest", row.id)
+		if err != nil {
+			return fmt.Errorf("read facts: %w", err)
+		}
+		var resolved itemRow
+		for first := true; rows.Next(); first = false {
+			var source Source
+			var content string
+			var fact Item
+			if err := rows.Scan(&source, &content); err != nil {
+				rows.Close()
+				return fmt.Errorf("read facts: %w", err)
+			}
+			if err := json.Unmarshal([]byte(content), &fact); err != nil {
+				rows.Close()
+				return fmt.Errorf("read fact of item %d: %w", row.id, err)
+			}
+			if first {
+				resolved.Item = fact
+				continue
+			}
+			resolved.fill(&fact)
+		}
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("read facts: %w", err)
+		}
+		resolved.id = row.id
+		resolved.setKeys()
+		if sameValues(resolved.values(), row.values()) {
+			continue
+		}
+		moves, err := c.moves(row, &resolved)
+		if err != nil {
+			return err
+		}
+		if moves {
+			c.rekeyed = append(c.rekeyed, row)
+		}
+		if err := c.dirtyTotals(row); err != nil { // those of the old keys
+			return err
+		}
+		*row = resolved
+		c.changed = append(c.changed, row)
+		columns := strings.Split(strings.ReplaceAll(itemColumns, "item.", ""), ", ")[1:]
+		_, err = c.tx.Exec("UPDATE item SET "+strings.Join(columns, " = ?, ")+" = ? WHERE id = ?", append(row.values()[1:], row.id)...)
+		if err != nil {
+			return fmt.Errorf("store item: %w", err)
+		}
+	}
+	return nil
+}
+
+// moves tells whether the change of an item may change which reports are one play
+// (see sameSong), or an estimate made of its length.
+func (c *catalogue) moves(old, resolved *itemRow) (bool, error) {
+	if old.DurationMS != resolved.DurationMS && old.DurationMS != 0 {
+		return true, nil
+	}
+	if old.titleKey == resolved.titleKey && old.ISRC == resolved.ISRC && old.Kind == resolved.Kind && old.DurationMS == resolved.DurationMS &&
+		slices.Equal(old.Artists, resolved.Artists) && slices.Equal(old.AlbumArtists, resolved.AlbumArtists) {
+		return false, nil
+	}
+	var others bool
+	err := c.tx.QueryRow("SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?, ?) AND id <> ?)", old.titleKey, resolved.titleKey, old.id).Scan(&others)
+	if err != nil {
+		return false, fmt.Errorf("read catalogue: %w", err)
+	}
+	return others, nil
+}
+
+// fill takes from a less trusted fact what is still missing.
+func (i *Item) fill(fact *Item) {
+	if i.Kind == Unknown {
+		i.Kind = fact.Kind
+	}
+	for _, field := range []struct{ have, said *string }{
+		{&i.Name, &fact.Name}, {&i.Album, &fact.Album}, {&i.AlbumID, &fact.AlbumID}, {&i.ISRC, &fact.ISRC},
+		{&i.ReleaseDate, &fact.ReleaseDate}, {&i.ImageURL, &fact.ImageURL},
+	} {
+		if *field.have == "" {
+			*field.have = *field.said
+		}
+	}
+	if len(i.Artists) == 0 {
+		i.Artists = fact.Artists
+	}
+	if len(i.AlbumArtists) == 0 {
+		i.AlbumArtists = fact.AlbumArtists
+	}
+	if i.DurationMS == 0 {
+		i.DurationMS = fact.DurationMS
+	}
+	if i.Explicit == nil {
+		i.Explicit = fact.Explicit
+	}
+}
+
+// dirtyTotals queues the totals of an item whose keys are about to change, for
+// every account that has played it.
+func (c *catalogue) dirtyTotals(row *itemRow) error {
+	for kind, key := range totalKeys(row) {
+		if key == "" {
+			continue
+		}
+		_, err := c.tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, key, created_ms)
+			SELECT DISTINCT ?, account, ?, 0 FROM play WHERE item = ?`, kind, key, row.id)
+		if err != nil {
+			return fmt.Errorf("queue totals: %w", err)
+		}
+	}
+	return nil
+}
+
+// totalKeys are the totals that a play of the item counts in.
+func totalKeys(row *itemRow) map[EntryKind]string {
+	if row.Kind == Unknown {
+		return nil
+	}
+	return map[EntryKind]string{EntryArtistTotal: row.artistKey, EntryAlbumTotal: row.albumKey, EntryTrackTotal: row.songKey}
+}
+
+func sameValues(a, b []any) bool {
+	return slices.EqualFunc(a, b, func(x, y any) bool { return x == y })
+}

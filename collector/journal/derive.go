@@ -1,0 +1,123 @@
+package journal
+
+// What a play takes from which of its reports. For every field the witnesses are
+// asked in the order written here, and the first that knows decides.
+var (
+	// To the ms; to the second; between two looks; to the minute.
+	trustEnd = []Witness{RecentlyPlayed, ExtendedHistory, Playback, AccountData}
+	// Spotify's own stamp; our clock minus progress.
+	trustStart = []Witness{ExtendedHistory, Playback}
+	// Spotify's own counts; then looks.
+	trustMSPlayed = []Witness{ExtendedHistory, AccountData, Playback}
+	// Recently-played has the uri that was played, the player may show a relinked one.
+	trustItem = []Witness{RecentlyPlayed, ExtendedHistory, Playback, AccountData}
+	// The exports know neither context nor device.
+	trustContext = []Witness{RecentlyPlayed, Playback}
+	trustDevice  = []Witness{Playback}
+	// What only Spotify's client knows for sure; the tracker concludes it.
+	trustReasons = []Witness{ExtendedHistory, Playback}
+)
+
+// first returns what the first of the witnesses that knows says.
+func first[T comparable](c *cluster, order []Witness, of func(*reportRow) T) T {
+	var none T
+	for _, w := range order {
+		if r := c.by(w); r != nil {
+			if v := of(r); v != none {
+				return v
+			}
+		}
+	}
+	return none
+}
+
+// derive makes the play of a cluster, all but its id, its point's time and, where
+// nobody knows the listening time, its estimate.
+func (c *cluster) derive() *playRow {
+	p := &playRow{
+		item:      first(c, trustItem, func(r *reportRow) *itemRow { return r.item }),
+		endedMS:   first(c, trustEnd, func(r *reportRow) int64 { return r.endedMS }),
+		startedMS: first(c, trustStart, func(r *reportRow) int64 { return r.startedMS }),
+		circumstances: circumstances{
+			contextType: first(c, trustContext, func(r *reportRow) string { return r.contextType }),
+			contextURI:  first(c, trustContext, func(r *reportRow) string { return r.contextURI }),
+			device:      first(c, trustDevice, func(r *reportRow) string { return r.device }),
+			deviceType:  first(c, trustDevice, func(r *reportRow) string { return r.deviceType }),
+			platform:    first(c, trustReasons, func(r *reportRow) string { return r.platform }),
+			country:     first(c, trustReasons, func(r *reportRow) string { return r.country }),
+			reasonStart: first(c, trustReasons, func(r *reportRow) string { return r.reasonStart }),
+			reasonEnd:   first(c, trustReasons, func(r *reportRow) string { return r.reasonEnd }),
+			shuffle:     first(c, trustReasons, func(r *reportRow) answer { return r.shuffle }),
+			offline:     first(c, trustReasons, func(r *reportRow) answer { return r.offline }),
+			incognito:   first(c, trustReasons, func(r *reportRow) answer { return r.incognito }),
+			skipped:     first(c, trustReasons, func(r *reportRow) answer { return r.skipped }),
+		},
+	}
+	for _, r := range c.reports {
+		p.witnesses |= 1 << r.witness
+		if r.batch != 0 && (p.batch == 0 || r.batch < p.batch) {
+			p.batch = r.batch
+		}
+	}
+	c.deriveMSPlayed(p)
+	return p
+}
+
+// deriveMSPlayed sets the listening time where a witness knows it.
+func (c *cluster) deriveMSPlayed(p *playRow) {
+	for _, w := range trustMSPlayed {
+		r := c.by(w)
+		if r == nil || r.msPlayed < 0 {
+			continue
+		}
+		p.msPlayed, p.msError = r.msPlayed, r.msError
+		p.msSource = Reported
+		if w == Playback {
+			p.msSource = Measured
+			if listed := c.by(RecentlyPlayed); listed != nil {
+				p.msPlayed, p.msError = r.playedUntil(listed.endedMS)
+			}
+		}
+		return
+	}
+	p.msSource = Estimated
+}
+
+// finishMS is how exactly the end of an item is met: a play whose time left and
+// whose time until its end agree to within it was heard to the end.
+const finishMS = 2_000
+
+// playedUntil returns the listening time of the tracker's report and its error,
+// given the true end: what had been heard at the last look, and what came after.
+func (r *reportRow) playedUntil(endedMS int64) (ms, errorMS int64) {
+	after := endedMS - r.seenMS
+	if r.seenMS == 0 || after < -finishMS {
+		return r.msPlayed, r.msError
+	}
+	after = max(0, after)
+	switch {
+	case r.seenLeft < 0:
+		return r.seenPlayed + after, max(after, finishMS)
+	case abs(after-r.seenLeft) <= finishMS: // heard to the end without a pause
+		return r.seenPlayed + r.seenLeft, finishMS
+	case after < r.seenLeft: // left early; a pause in between cannot be ruled out
+		return r.seenPlayed + after, max(after, finishMS)
+	default: // paused in between, then heard to the end or left
+		return r.seenPlayed + r.seenLeft, max(r.seenLeft, finishMS)
+	}
+}
+
+// estimate sets the listening time of a play that only recently-played has seen:
+// what fits between the end of the play before and its own, at most the item's
+// length, and at least what it takes to be listed. previousMS 0: nothing before.
+func (p *playRow) estimate(previousMS int64) {
+	ms := p.item.DurationMS
+	if previousMS != 0 && (ms == 0 || p.endedMS-previousMS < ms) {
+		ms = p.endedMS - previousMS
+	}
+	if p.item.DurationMS == 0 {
+		ms = min(ms, 10*60_000) // of an unknown length: no more than most have
+	}
+	p.msPlayed = ms
+	p.msError = max(0, ms-shortestListedMS)
+}

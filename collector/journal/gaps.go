@@ -1,0 +1,183 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// turnPage remembers a page of recently-played and tells whether it leaves a gap:
+// it is full, there was a page before, and it shares no play with what was held
+// of that witness. It runs before the page's reports are stored.
+func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
+	var lastMS, newestMS int64
+	err := r.tx.QueryRow("SELECT page_ms, page_newest_ms FROM account WHERE id = ?", r.account).Scan(&lastMS, &newestMS)
+	if err != nil {
+		return nil, fmt.Errorf("read last page: %w", err)
+	}
+	var gap *Gap
+	if lastMS != 0 && page.Full && len(reports) > 0 {
+		held, err := r.held(reports)
+		if err != nil {
+			return nil, err
+		}
+		oldest, overlap := reports[0].EndedAt, false
+		for i := range reports {
+			if reports[i].EndedAt.Before(oldest) {
+				oldest = reports[i].EndedAt
+			}
+			overlap = overlap || held[reports[i].identity()]
+		}
+		from := newestMS
+		if from == 0 { // the pages so far were empty
+			from = lastMS
+		}
+		if !overlap && unixMilli(oldest) > from {
+			if gap, err = r.openGap(from, unixMilli(oldest)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	plays := make([]pagePlay, len(reports))
+	for i := range reports {
+		newestMS = max(newestMS, unixMilli(reports[i].EndedAt))
+		plays[i] = pagePlay{EndedMS: unixMilli(reports[i].EndedAt), URI: reports[i].Item.URI}
+	}
+	list, err := json.Marshal(plays)
+	if err != nil {
+		return nil, fmt.Errorf("store page: %w", err)
+	}
+	_, err = r.tx.Exec("UPDATE account SET page_digest = ?, page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
+		page.Digest[:], unixMilli(page.FetchedAt), newestMS, string(list), r.account)
+	if err != nil {
+		return nil, fmt.Errorf("store page: %w", err)
+	}
+	return gap, nil
+}
+
+// pagePlay is a play as Spotify's page has it.
+type pagePlay struct {
+	EndedMS int64  `json:"ended_ms"`
+	URI     string `json:"uri"`
+}
+
+func (r *recording) openGap(fromMS, toMS int64) (*Gap, error) {
+	now := r.journal.now()
+	gap := &Gap{Account: r.alias, From: fromMilli(fromMS), To: fromMilli(toMS), FoundAt: fromMilli(now)}
+	err := r.tx.QueryRow("INSERT INTO gap (account, from_ms, to_ms, found_ms) VALUES (?, ?, ?, ?) RETURNING id",
+		r.account, fromMS, toMS, now).Scan(&gap.ID)
+	if err != nil {
+		return nil, fmt.Errorf("store gap: %w", err)
+	}
+	return gap, queueGap(r.tx, r.account, gap.ID, now)
+}
+
+func queueGap(tx *sql.Tx, account, gap, nowMS int64) error {
+	_, err := tx.Exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) VALUES (?, ?, ?, ?)", EntryGap, account, gap, nowMS)
+	if err != nil {
+		return fmt.Errorf("queue gap: %w", err)
+	}
+	return nil
+}
+
+// Gaps returns the gaps of an account, or of all if it is "", oldest first.
+func (j *Journal) Gaps(ctx context.Context, account string) ([]Gap, error) {
+	rows, err := j.db.QueryContext(ctx, `SELECT gap.id, alias, from_ms, to_ms, found_ms, closed_ms, closed_by
+		FROM gap JOIN account ON account.id = gap.account WHERE ?1 = '' OR alias = ?1 ORDER BY from_ms, gap.id`, account)
+	if err != nil {
+		return nil, fmt.Errorf("read gaps: %w", err)
+	}
+	defer rows.Close()
+	var gaps []Gap
+	for rows.Next() {
+		var g Gap
+		var from, to, found, closed int64
+		if err := rows.Scan(&g.ID, &g.Account, &from, &to, &found, &closed, &g.ClosedBy); err != nil {
+			return nil, fmt.Errorf("read gaps: %w", err)
+		}
+		g.From, g.To, g.FoundAt, g.ClosedAt = fromMilli(from), fromMilli(to), fromMilli(found), fromMilli(closed)
+		gaps = append(gaps, g)
+	}
+	return gaps, rows.Err()
+}
+
+// ErrNoGap is returned for a gap that is not there or closed already.
+var ErrNoGap = errors.New("no open gap of that id")
+
+// AcceptGap closes a gap that no import will ever cover.
+func (j *Journal) AcceptGap(ctx context.Context, id int64) error {
+	return j.write(ctx, func(tx *sql.Tx) error {
+		return closeGap(tx, id, j.now(), "accepted")
+	})
+}
+
+func closeGap(tx *sql.Tx, id, nowMS int64, by string) error {
+	var account int64
+	err := tx.QueryRow("UPDATE gap SET closed_ms = ?, closed_by = ? WHERE id = ? AND closed_ms = 0 RETURNING account", nowMS, by, id).Scan(&account)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("gap %d: %w", id, ErrNoGap)
+	}
+	if err != nil {
+		return fmt.Errorf("close gap %d: %w", id, err)
+	}
+	return queueGap(tx, account, id, nowMS)
+}
+
+// LastPage is what is remembered of an account's last page of recently-played.
+type LastPage struct {
+	FetchedAt time.Time // zero: there was none
+	Digest    [32]byte  // of its body
+	Listed    int       // plays on it
+	Held      []Play    // those of them that the journal has a play of
+}
+
+// LastPage looks up, in the journal as it is now, the plays that Spotify's last
+// page listed.
+func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error) {
+	var page LastPage
+	var digest []byte
+	var fetched int64
+	var list string
+	err := j.db.QueryRowContext(ctx, "SELECT page_digest, page_ms, page_plays FROM account WHERE alias = ?", account).Scan(&digest, &fetched, &list)
+	if errors.Is(err, sql.ErrNoRows) {
+		return page, nil
+	}
+	if err != nil {
+		return page, fmt.Errorf("read last page: %w", err)
+	}
+	page.FetchedAt = fromMilli(fetched)
+	copy(page.Digest[:], digest)
+	var plays []pagePlay
+	if list != "" {
+		if err := json.Unmarshal([]byte(list), &plays); err != nil {
+			return page, fmt.Errorf("read last page: %w", err)
+		}
+	}
+	page.Listed = len(plays)
+	if len(plays) == 0 {
+		return page, nil
+	}
+	missing := map[string][]int64{} // ends by uri
+	from, until := plays[0].EndedMS, plays[0].EndedMS
+	for _, listed := range plays {
+		missing[listed.URI] = append(missing[listed.URI], listed.EndedMS)
+		from, until = min(from, listed.EndedMS), max(until, listed.EndedMS)
+	}
+	held := j.plays(ctx, "account.alias = ? AND play.point_ns BETWEEN ? AND ?", account, (from-repeatMS)*1_000_000, (until+repeatMS)*1_000_000)
+	for play, err := range held {
+		if err != nil {
+			return page, err
+		}
+		ends := missing[play.Item.URI]
+		at := slices.IndexFunc(ends, func(ended int64) bool { return abs(ended-play.EndedAt.UnixMilli()) < repeatMS })
+		if at >= 0 {
+			missing[play.Item.URI] = slices.Delete(ends, at, at+1)
+			page.Held = append(page.Held, play)
+		}
+	}
+	return page, nil
+}

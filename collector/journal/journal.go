@@ -1,0 +1,270 @@
+// Package journal is the only durable thing of the exporter: what every witness
+// said of the listens of each account, the plays that follow from it, and what
+// InfluxDB does not know yet, in one SQLite file.
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// applicationID marks a SQLite file as a journal of ours ("spot").
+const applicationID = 0x73706f74
+
+// Options are what a journal needs to know of the configuration. The zero value
+// has the defaults.
+type Options struct {
+	// Now tells the time; nil: time.Now.
+	Now func() time.Time
+	// CountedMS is from how many ms played on a play counts; 0: 30,000.
+	CountedMS int64
+	// RecordPrivate exports the plays of private sessions as well.
+	RecordPrivate bool
+	// Confirmation is how long a play that only the tracker has seen waits for
+	// Spotify's own list before it is exported; 0: 15 minutes.
+	Confirmation time.Duration
+	// Zone is where an account's listener lives, for the year that a play is in;
+	// nil: UTC.
+	Zone func(account string) *time.Location
+	// Log takes what cannot be returned; nil: nothing is logged.
+	Log *slog.Logger
+}
+
+// Journal is an open journal. It may be used by several goroutines, and several
+// processes may have the same file open.
+type Journal struct {
+	path    string
+	options Options
+	db      *sql.DB // readers
+	writer  *sql.DB // one connection
+
+	mu   sync.Mutex
+	wake chan struct{}
+	lock *os.File
+}
+
+// ErrNewer is returned by Open for a journal that a newer version has written.
+var ErrNewer = errors.New("written by a newer version of spotify-exporter")
+
+// ErrNotAJournal is returned by Open for a file that is damaged or something else.
+var ErrNotAJournal = errors.New("not a readable journal")
+
+// ErrLocked is returned by Lock while another process holds the journal.
+var ErrLocked = errors.New("another spotify-exporter run is using this journal")
+
+// Open opens the journal at path, which it creates (mode 0600) if it is not
+// there, and brings its schema up to date. A file that is damaged, not a journal
+// or of a newer version is left alone: ErrNotAJournal, ErrNewer.
+func Open(ctx context.Context, path string, options Options) (*Journal, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.CountedMS == 0 {
+		options.CountedMS = 30_000
+	}
+	if options.Confirmation == 0 {
+		options.Confirmation = 15 * time.Minute
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	// SQLite gives its -wal and -shm files the mode of the database.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	j := &Journal{path: path, options: options, wake: make(chan struct{})}
+	if j.writer, err = openDatabase(path, 1, "immediate"); err != nil {
+		return nil, err
+	}
+	if j.db, err = openDatabase(path, 4, "deferred"); err != nil {
+		return nil, errors.Join(err, j.writer.Close())
+	}
+	if err := j.migrate(ctx); err != nil {
+		return nil, errors.Join(explainSQLite(path, err), j.Close())
+	}
+	return j, nil
+}
+
+func openDatabase(path string, connections int, begin string) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	query := url.Values{"_txlock": {begin}, "_pragma": {
+		"busy_timeout(15000)",
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"foreign_keys(ON)",
+		"cache_size(-4000)",
+		"temp_store(MEMORY)",
+	}}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: absolute, RawQuery: query.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// migrate brings the schema up to date, each step in a transaction of its own.
+// user_version counts the steps that the file has seen.
+func (j *Journal) migrate(ctx context.Context) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	var version, application, tables int
+	if err := j.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if err := j.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
+		return fmt.Errorf("read application id: %w", err)
+	}
+	if err := j.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	if application != applicationID && (application != 0 || tables > 0) {
+		return fmt.Errorf("%w: it is a SQLite file of another program", ErrNotAJournal)
+	}
+	if version > len(names) {
+		return fmt.Errorf("%w (schema %d, this one knows %d): install that version or restore a backup", ErrNewer, version, len(names))
+	}
+	for ; version < len(names); version++ {
+		step, err := migrations.ReadFile(names[version])
+		if err != nil {
+			return err
+		}
+		err = j.write(ctx, func(tx *sql.Tx) error {
+			// Another process may have made this step while we waited for the lock.
+			var now int
+			if err := tx.QueryRow("PRAGMA user_version").Scan(&now); err != nil || now > version {
+				return err
+			}
+			if _, err := tx.Exec(string(step)); err != nil {
+				return err
+			}
+			_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version+1, applicationID))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("bring schema to version %d: %w", version+1, err)
+		}
+	}
+	return nil
+}
+
+// explainSQLite says what a user can do about a file that SQLite refuses.
+func explainSQLite(path string, err error) error {
+	if failed, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch failed.Code() & 0xff {
+		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+			return fmt.Errorf("journal %s: %w: the file is damaged or no journal (%v); it was left as it is: restore a backup, or move it away to start anew", path, ErrNotAJournal, err)
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+			return fmt.Errorf("journal %s: cannot be written by user id %d (%w); change its owner and that of its folder", path, os.Getuid(), err)
+		case sqlite3.SQLITE_FULL:
+			return fmt.Errorf("journal %s: the disk is full (%w)", path, err)
+		}
+	}
+	return fmt.Errorf("journal %s: %w", path, err)
+}
+
+// Close closes the journal and gives up its lock.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	errs := []error{j.writer.Close()}
+	if j.db != nil {
+		errs = append(errs, j.db.Close())
+	}
+	if j.lock != nil {
+		errs = append(errs, j.lock.Close())
+		j.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Path returns where the journal is.
+func (j *Journal) Path() string { return j.path }
+
+// write is quietly, and wakes whoever waits for new entries of the outbox.
+func (j *Journal) write(ctx context.Context, do func(*sql.Tx) error) error {
+	if err := j.quietly(ctx, do); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	close(j.wake)
+	j.wake = make(chan struct{})
+	return nil
+}
+
+// quietly runs do in one transaction on the only writing connection.
+func (j *Journal) quietly(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := j.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// Wake returns a channel that is closed at the next change made through this
+// Journal. Take it before looking, or a change in between is missed. Changes by
+// other processes close nothing: look now and then as well.
+func (j *Journal) Wake() <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.wake
+}
+
+// Setting returns what SetSetting stored under name, "" if nothing.
+func (j *Journal) Setting(ctx context.Context, name string) (string, error) {
+	var value string
+	err := j.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", name).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("read setting %s: %w", name, err)
+	}
+	return value, nil
+}
+
+// SetSetting stores a value that has to outlive the process.
+func (j *Journal) SetSetting(ctx context.Context, name, value string) error {
+	return j.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", name, value)
+		if err != nil {
+			return fmt.Errorf("store setting %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// now is the time in ms since 1970.
+func (j *Journal) now() int64 { return j.options.Now().UnixMilli() }

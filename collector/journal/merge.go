@@ -1,0 +1,326 @@
+package journal
+
+import (
+	"cmp"
+	"slices"
+)
+
+// How reports become plays.
+//
+// The reports of one account and one title whose times touch are a chain; the
+// plays of a chain are a function of its reports alone, in whatever order they
+// came:
+//
+//  1. Each report of the most trusted witness is a play.
+//  2. The reports of every further witness are assigned to the plays, all of the
+//     chain at once: as many pairs as possible, and among those assignments the
+//     one whose times agree best. Every play is claimed by at most one report of
+//     each witness, and what no play is left for becomes a play of its own.
+//
+// So a track on repeat maps one to one, and a witness that saw more than another
+// adds just what it saw more. Whether a report may be a play at all is
+// (*cluster).cost; it has the cases and where their numbers come from.
+
+// trusted is the order in which witnesses make plays. Spotify's own accounts
+// come first: they miss nothing and see nothing twice.
+var trusted = [...]Witness{ExtendedHistory, RecentlyPlayed, Playback, AccountData}
+
+const (
+	// slackMS is how far two witnesses' ends of one play may lie apart, beyond
+	// what they say of their own errors. Peers use 60 to 90 s between the export
+	// and recently-played (spotify-web-api.md §3.2).
+	slackMS = 90_000
+	// shortestListedMS: recently-played does not show shorter plays, as a rule.
+	// It is not documented, so it only makes such a pair less likely.
+	shortestListedMS = 30_000
+	// repeatMS: two entries of recently-played with one uri that end within it
+	// are one play whose time was shifted, as an item has to play for 30 s to
+	// appear at all.
+	repeatMS = 15_000
+	// otherURIMS is what it costs, against a difference in time, to take two uris
+	// for one song (relinking).
+	otherURIMS = 10_000
+	// durationMS is how far the lengths of one recording may differ between uris.
+	durationMS = 2_000
+	// vagueMS: a report whose end is less certain is found by an index of its own.
+	vagueMS = 600_000
+	// farMS is the farthest that a vague report's true end lies from its time: the
+	// latest upload measured in three real exports came 173 h after the play.
+	farMS = 8 * 24 * 3_600_000
+)
+
+// cluster is a play in the making: the reports that are one play.
+type cluster struct {
+	reports []*reportRow // in the order of trusted
+}
+
+// by returns the cluster's report of a witness, nil if it made none.
+func (c *cluster) by(w Witness) *reportRow {
+	for _, r := range c.reports {
+		if r.witness == w {
+			return r
+		}
+	}
+	return nil
+}
+
+// ender returns the report whose end is believed: to the millisecond in
+// recently-played, to the second in the extended history.
+func (c *cluster) ender() *reportRow {
+	for _, w := range [...]Witness{RecentlyPlayed, ExtendedHistory, Playback, AccountData} {
+		if r := c.by(w); r != nil {
+			return r
+		}
+	}
+	panic("a play without reports")
+}
+
+// cost tells whether r may be one more report of the play c, and how badly their
+// times agree (ms, 0 is best).
+func (c *cluster) cost(r *reportRow) (int64, bool) {
+	if !c.reports[0].item.sameSong(r.item) {
+		return 0, false
+	}
+	// Account data is the extended history cut to the minute and without uris, so
+	// the two agree exactly or not at all.
+	if r.witness == AccountData {
+		if extended := c.by(ExtendedHistory); extended != nil {
+			return 0, extended.uploadedMS()/60_000 == r.endedMS/60_000 && extended.msPlayed == r.msPlayed
+		}
+	}
+	end := c.ender()
+	from, until := end.window()
+	otherFrom, otherUntil := r.window()
+	apart := max(0, otherFrom-until, from-otherUntil)
+	if apart > slackMS {
+		return 0, false
+	}
+	cost := apart + abs((from+until)/2-(otherFrom+otherUntil)/2)/16
+	if end.item != r.item && end.item.uri != "" && r.item.uri != "" {
+		cost += otherURIMS
+	}
+	for _, have := range c.reports {
+		if have.msPlayed < 0 || r.msPlayed < 0 {
+			if known := max(have.msPlayed, r.msPlayed); known >= 0 && known+max(have.msError, r.msError) < shortestListedMS {
+				cost += shortestListedMS
+			}
+			continue
+		}
+		differ := max(0, abs(have.msPlayed-r.msPlayed)-have.msError-r.msError)
+		if differ > slackMS {
+			return 0, false
+		}
+		cost += differ / 4
+	}
+	return cost, true
+}
+
+// window is within which ms the play ended, by this report alone.
+func (r *reportRow) window() (from, until int64) {
+	switch r.witness {
+	case ExtendedHistory: // whole seconds
+		return r.endedMS - 1_000, r.endedMS + 1_000
+	case AccountData: // the minute's start
+		return r.endedMS, r.endedMS + 59_999
+	default:
+		return r.endedMS - r.endedErrorMS, r.endedMS + r.endedErrorMS
+	}
+}
+
+// reach is the widest time in which the report may have to do with others.
+func (r *reportRow) reach() (from, until int64) {
+	from, until = r.window()
+	if r.stampMS != 0 { // account data has the time of the upload
+		from, until = min(from, r.stampMS), max(until, r.stampMS+59_999)
+	}
+	return from - slackMS, until + slackMS
+}
+
+// vague tells whether a look at the reports of ten minutes around would miss it.
+func (r *reportRow) vague() bool { return r.endedErrorMS > vagueMS || r.stampMS != 0 }
+
+// uploadedMS is the export's ts: the end of the play, or of old plays the time
+// at which the client reported them.
+func (r *reportRow) uploadedMS() int64 { return cmp.Or(r.stampMS, r.endedMS) }
+
+// sameSong tells whether two items may be one: the same uri; two uris of one
+// recording (Spotify relinks tracks by market and over the years); or names only,
+// on either side, that agree. Titles are compared before: both are in one chain.
+func (i *itemRow) sameSong(other *itemRow) bool {
+	if i == other {
+		return true
+	}
+	if i.Kind != other.Kind {
+		return false
+	}
+	if i.ISRC != "" && i.ISRC == other.ISRC {
+		return true
+	}
+	if i.DurationMS != 0 && other.DurationMS != 0 && abs(i.DurationMS-other.DurationMS) > durationMS {
+		return false
+	}
+	return i.hasArtist(other.artistKey) || other.hasArtist(i.artistKey)
+}
+
+// merge derives the plays of one chain.
+func merge(chain []*reportRow) []*cluster {
+	slices.SortFunc(chain, compareReports)
+	if chain[0].item.Kind == Unknown { // nothing tells that two are the same
+		plays := make([]*cluster, len(chain))
+		for i, r := range chain {
+			plays[i] = &cluster{reports: []*reportRow{r}}
+		}
+		return plays
+	}
+	var plays []*cluster
+	for _, w := range trusted {
+		var groups [][]*reportRow
+		for _, r := range chain {
+			if r.witness != w {
+				continue
+			}
+			if last := len(groups) - 1; w == RecentlyPlayed && last >= 0 &&
+				groups[last][0].item == r.item && r.endedMS-groups[last][0].endedMS < repeatMS {
+				groups[last] = append(groups[last], r)
+				continue
+			}
+			groups = append(groups, []*reportRow{r})
+		}
+		if len(groups) == 0 {
+			continue
+		}
+		slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
+		assigned := assign(plays, groups)
+		for i, group := range groups {
+			if c := assigned[i]; c != nil {
+				c.reports = append(c.reports, group...)
+			} else {
+				plays = append(plays, &cluster{reports: group})
+			}
+		}
+	}
+	slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
+	return plays
+}
+
+// compareReports orders reports by their end and then by content, never by when
+// they came.
+func compareReports(a, b *reportRow) int {
+	return cmp.Or(
+		cmp.Compare(a.endedMS, b.endedMS),
+		slices.Compare(a.digest[:], b.digest[:]),
+		cmp.Compare(a.witness, b.witness),
+	)
+}
+
+// match is the value of an assignment: more pairs are better, then a lower cost.
+type match struct {
+	pairs int
+	cost  int64
+}
+
+func (m match) better(other match) bool {
+	return m.pairs > other.pairs || m.pairs == other.pairs && m.cost < other.cost
+}
+
+// assign gives every group of reports (one play of one witness each) the play
+// that it is part of, or nil. Both are in the order of time, and pairs do not
+// cross, so this is an alignment of two sequences: best[j] of a play is the value
+// of all plays up to it and the first j groups. Only what lies within reach can
+// be a pair; a row holds just those columns and stays at its last value behind
+// them.
+func assign(plays []*cluster, groups [][]*reportRow) []*cluster {
+	type row struct {
+		first int // column of best[0]
+		best  []match
+	}
+	at := func(r *row, j int) match { return r.best[min(j-r.first, len(r.best)-1)] }
+
+	playSpans := make([]span, len(plays))
+	for i, play := range plays {
+		playSpans[i] = reachOf(play.reports)
+	}
+	groupSpans := make([]span, len(groups))
+	for j, group := range groups {
+		groupSpans[j] = reachOf(group)
+	}
+	widen(playSpans)
+	widen(groupSpans)
+
+	rows := make([]row, len(plays)+1)
+	rows[0] = row{best: []match{{}}}
+	lowest, highest := 0, 0 // groups [lowest, highest) are within reach of the play
+	for i, play := range plays {
+		for lowest < len(groups) && groupSpans[lowest].until < playSpans[i].from {
+			lowest++
+		}
+		highest = max(highest, lowest)
+		for highest < len(groups) && groupSpans[highest].from <= playSpans[i].until {
+			highest++
+		}
+		above, current := &rows[i], &rows[i+1]
+		current.first = lowest
+		current.best = append(make([]match, 0, highest-lowest+1), at(above, lowest))
+		for j := lowest + 1; j <= highest; j++ {
+			best := at(above, j)
+			if left := at(current, j-1); left.better(best) {
+				best = left
+			}
+			if cost, ok := play.cost(groups[j-1][0]); ok {
+				pair := at(above, j-1)
+				pair.pairs++
+				pair.cost += cost
+				if pair.better(best) {
+					best = pair
+				}
+			}
+			current.best = append(current.best, best)
+		}
+	}
+
+	assigned := make([]*cluster, len(groups))
+	j := len(groups)
+	for i := len(plays); i > 0; i-- {
+		above, current := &rows[i-1], &rows[i]
+		j = min(j, current.first+len(current.best)-1)
+		for j > current.first && at(current, j) != at(above, j) && at(current, j) == at(current, j-1) {
+			j--
+		}
+		if j > current.first && at(current, j) != at(above, j) {
+			assigned[j-1] = plays[i-1]
+			j--
+		}
+	}
+	return assigned
+}
+
+// span is a stretch of time, ms since 1970.
+type span struct{ from, until int64 }
+
+// reachOf returns the widest time that the reports may have to do with.
+func reachOf(reports []*reportRow) span {
+	from, until := reports[0].reach()
+	for _, r := range reports[1:] {
+		f, u := r.reach()
+		from, until = min(from, f), max(until, u)
+	}
+	return span{from, until}
+}
+
+// widen makes starts and ends rise along the list, so that what is within reach
+// of each member is one run of the other list.
+func widen(spans []span) {
+	for i := len(spans) - 2; i >= 0; i-- {
+		spans[i].from = min(spans[i].from, spans[i+1].from)
+	}
+	for i := 1; i < len(spans); i++ {
+		spans[i].until = max(spans[i].until, spans[i-1].until)
+	}
+}
+
+func abs(v int64) int64 {
+	if v < 0 {
+		return -v
+	}
+	return v
+}

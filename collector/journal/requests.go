@@ -1,0 +1,91 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Quota is what is known of the requests that a developer's client id may make.
+// It is shared by all processes that use the journal.
+type Quota struct {
+	Used  int       // requests in the 24 h before now
+	Until time.Time // nobody calls before; zero: free to call
+	Why   string    // what Until comes from: rate_limited, quota
+	// Budget is what a lock-out has taught about the real quota, per 24 h, as of
+	// LearnedAt; 0: nothing has been learned.
+	Budget    float64
+	LearnedAt time.Time
+	Shared    bool // locked out far below the budget: somebody else is calling
+}
+
+// Quota returns the state of a client id.
+func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
+	var q Quota
+	err := j.read(ctx, func(tx *sql.Tx) error {
+		var err error
+		q, err = j.quota(tx, client)
+		return err
+	})
+	return q, err
+}
+
+func (j *Journal) quota(tx *sql.Tx, client string) (Quota, error) {
+	var q Quota
+	var until, learned int64
+	err := tx.QueryRow("SELECT until_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", client).
+		Scan(&until, &q.Why, &q.Budget, &learned, &q.Shared)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return q, fmt.Errorf("read quota: %w", err)
+	}
+	q.Until, q.LearnedAt = fromMilli(until), fromMilli(learned)
+	err = tx.QueryRow("SELECT count(*) FROM request WHERE client = ? AND at_ms > ?", client, j.now()-24*3_600_000).Scan(&q.Used)
+	if err != nil {
+		return q, fmt.Errorf("count requests: %w", err)
+	}
+	return q, nil
+}
+
+// Request asks for one request to the Web API: allow decides, knowing the state
+// at this moment, and what it allows is counted before it is made. All in one
+// transaction, so that two processes never make one too many. The error of allow
+// is returned as it is.
+func (j *Journal) Request(ctx context.Context, client, endpoint string, allow func(Quota) error) error {
+	return j.quietly(ctx, func(tx *sql.Tx) error {
+		q, err := j.quota(tx, client)
+		if err != nil {
+			return err
+		}
+		if err := allow(q); err != nil {
+			return err
+		}
+		now := j.now()
+		if _, err := tx.Exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
+			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
+		}
+		if _, err := tx.Exec("INSERT INTO request (client, at_ms, endpoint) VALUES (?, ?, ?)", client, now, endpoint); err != nil {
+			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
+		}
+		return nil
+	})
+}
+
+// SetQuota changes what is known of a client id, in one transaction; Used is not
+// stored.
+func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {
+	return j.quietly(ctx, func(tx *sql.Tx) error {
+		q, err := j.quota(tx, client)
+		if err != nil {
+			return err
+		}
+		change(&q)
+		_, err = tx.Exec("INSERT OR REPLACE INTO quota (client, until_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?)",
+			client, unixMilli(q.Until), q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
+		if err != nil {
+			return fmt.Errorf("store quota: %w", explainSQLite(j.path, err))
+		}
+		return nil
+	})
+}

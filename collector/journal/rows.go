@@ -1,0 +1,327 @@
+package journal
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// answer is a yes or no that may not be known; stored as NULL, 0 or 1.
+type answer int8
+
+const (
+	notKnown answer = iota
+	no
+	yes
+)
+
+func answerOf(b *bool) answer {
+	switch {
+	case b == nil:
+		return notKnown
+	case *b:
+		return yes
+	default:
+		return no
+	}
+}
+
+func (a answer) pointer() *bool {
+	if a == notKnown {
+		return nil
+	}
+	return new(a == yes)
+}
+
+// column is what is stored.
+func (a answer) column() any {
+	if a == notKnown {
+		return nil
+	}
+	return int64(a - no)
+}
+
+// Scan reads a column.
+func (a *answer) Scan(value any) error {
+	switch v := value.(type) {
+	case nil:
+		*a = notKnown
+	case int64:
+		*a = no
+		if v != 0 {
+			*a = yes
+		}
+	default:
+		return fmt.Errorf("a yes or no is stored as %T", value)
+	}
+	return nil
+}
+
+// circumstances are how something was played: what reports and plays share.
+type circumstances struct {
+	contextType, contextURI string
+	device, deviceType      string
+	platform, country       string
+	reasonStart, reasonEnd  string
+	shuffle, offline        answer
+	incognito, skipped      answer
+}
+
+const circumstanceColumns = "context_type, context_uri, device, device_type, platform, country, reason_start, reason_end, shuffle, offline, incognito, skipped"
+
+func (c *circumstances) values() []any {
+	return []any{c.contextType, c.contextURI, c.device, c.deviceType, c.platform, c.country, c.reasonStart, c.reasonEnd,
+		c.shuffle.column(), c.offline.column(), c.incognito.column(), c.skipped.column()}
+}
+
+func (c *circumstances) targets() []any {
+	return []any{&c.contextType, &c.contextURI, &c.device, &c.deviceType, &c.platform, &c.country, &c.reasonStart, &c.reasonEnd,
+		&c.shuffle, &c.offline, &c.incognito, &c.skipped}
+}
+
+// itemRow is an item as the catalogue has it.
+type itemRow struct {
+	id int64
+	Item
+	uri                                    string // as stored: the same for all items without one
+	titleKey, songKey, artistKey, albumKey string
+}
+
+const itemColumns = "item.id, item.kind, item.uri, item.title_key, item.song_key, item.artist_key, item.album_key, item.name, item.artists, item.album, item.album_id, item.album_artists, item.isrc, item.release_date, item.duration_ms, item.explicit, item.image_url"
+
+// itemScan reads an itemRow from its columns.
+type itemScan struct {
+	row                   itemRow
+	artists, albumArtists string
+	explicit              answer
+}
+
+func (s *itemScan) targets() []any {
+	return []any{&s.row.id, &s.row.Kind, &s.row.uri, &s.row.titleKey, &s.row.songKey, &s.row.artistKey, &s.row.albumKey,
+		&s.row.Name, &s.artists, &s.row.Album, &s.row.AlbumID, &s.albumArtists, &s.row.ISRC, &s.row.ReleaseDate,
+		&s.row.DurationMS, &s.explicit, &s.row.ImageURL}
+}
+
+func (s *itemScan) item() (*itemRow, error) {
+	row := s.row
+	var err error
+	if row.Artists, err = decodeArtists(s.artists); err != nil {
+		return nil, err
+	}
+	if row.AlbumArtists, err = decodeArtists(s.albumArtists); err != nil {
+		return nil, err
+	}
+	row.URI = row.uri
+	row.Explicit = s.explicit.pointer()
+	return &row, nil
+}
+
+// setKeys derives the keys from the item.
+func (i *itemRow) setKeys() {
+	i.uri = i.URI
+	i.titleKey, i.artistKey, i.albumKey, i.songKey = Fold(i.Name), i.ArtistKey(), i.AlbumKey(), i.SongKey()
+}
+
+func (i *itemRow) values() []any {
+	return []any{i.id, i.Kind, i.uri, i.titleKey, i.songKey, i.artistKey, i.albumKey, i.Name, encodeArtists(i.Artists),
+		i.Album, i.AlbumID, encodeArtists(i.AlbumArtists), i.ISRC, i.ReleaseDate, i.DurationMS, answerOf(i.Explicit).column(), i.ImageURL}
+}
+
+// reportRow is a report as it is stored, times in ms.
+type reportRow struct {
+	id           int64
+	witness      Witness
+	endedMS      int64
+	digest       [16]byte
+	item         *itemRow
+	fact         int64
+	play         int64 // 0: new
+	batch        int64 // 0: none
+	endedErrorMS int64
+	startedMS    int64
+	stampMS      int64
+	msPlayed     int64
+	msError      int64
+	seenMS       int64
+	seenPlayed   int64
+	seenLeft     int64
+	circumstances
+
+	index int // of a new report: its place in the list given
+}
+
+const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_left, " + circumstanceColumns
+
+func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
+	return &reportRow{
+		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
+		endedErrorMS: r.EndedError.Milliseconds(), startedMS: unixMilli(r.StartedAt), stampMS: unixMilli(r.Stamp),
+		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
+		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenLeft: r.SeenMSLeft,
+		circumstances: circumstances{
+			contextType: r.ContextType, contextURI: r.ContextURI, device: r.Device, deviceType: r.DeviceType,
+			platform: r.Platform, country: r.Country, reasonStart: r.ReasonStart, reasonEnd: r.ReasonEnd,
+			shuffle: answerOf(r.Shuffle), offline: answerOf(r.Offline), incognito: answerOf(r.Incognito), skipped: answerOf(r.Skipped),
+		},
+	}
+}
+
+func (r *reportRow) values(account int64) []any {
+	return append([]any{r.id, account, r.witness, r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenLeft}, r.circumstances.values()...)
+}
+
+// orNull stores 0 as NULL.
+func orNull(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+// scanReports reads reports selected with reportColumns; items are looked up by
+// id in the catalogue.
+func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error) {
+	defer rows.Close()
+	var reports []*reportRow
+	for rows.Next() {
+		var (
+			r           reportRow
+			account     int64
+			digest      []byte
+			item        int64
+			fact, batch sql.NullInt64
+			vague       bool // follows from the rest
+		)
+		targets := append([]any{&r.id, &account, &r.witness, &r.endedMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
+			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenLeft}, r.circumstances.targets()...)
+		if err := rows.Scan(targets...); err != nil {
+			return nil, fmt.Errorf("read reports: %w", err)
+		}
+		copy(r.digest[:], digest)
+		r.fact, r.batch = fact.Int64, batch.Int64
+		if items[item] == nil {
+			items[item] = &itemRow{id: item} // filled by loadItems
+		}
+		r.item = items[item]
+		reports = append(reports, &r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read reports: %w", err)
+	}
+	return reports, nil
+}
+
+// playRow is a play as it is stored.
+type playRow struct {
+	id        int64
+	item      *itemRow
+	endedMS   int64
+	startedMS int64
+	msPlayed  int64
+	msSource  MSPlayedSource
+	msError   int64
+	circumstances
+	witnesses int64
+	batch     int64
+	pointNS   int64
+
+	sentNS, sentCredits int64
+}
+
+const playColumns = "play.id, play.account, play.item, play.ended_ms, play.started_ms, play.ms_played, play.ms_source, play.ms_error, play.context_type, play.context_uri, play.device, play.device_type, play.platform, play.country, play.reason_start, play.reason_end, play.shuffle, play.offline, play.incognito, play.skipped, play.witnesses, play.batch, play.point_ns, play.sent_ns, play.sent_credits"
+
+func (p *playRow) values(account int64) []any {
+	values := append([]any{p.id, account, p.item.id, p.endedMS, p.startedMS, p.msPlayed, p.msSource, p.msError}, p.circumstances.values()...)
+	return append(values, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)
+}
+
+func (p *playRow) targets(account, item *int64) []any {
+	targets := append([]any{&p.id, account, item, &p.endedMS, &p.startedMS, &p.msPlayed, &p.msSource, &p.msError}, p.circumstances.targets()...)
+	return append(targets, &p.witnesses, &p.batch, &p.pointNS, &p.sentNS, &p.sentCredits)
+}
+
+// has tells whether the witness reported the play.
+func (p *playRow) has(w Witness) bool { return p.witnesses&(1<<w) != 0 }
+
+func (p *playRow) play(alias string) Play {
+	var witnesses []Witness
+	for _, w := range Witnesses {
+		if p.has(w) {
+			witnesses = append(witnesses, w)
+		}
+	}
+	return Play{
+		ID: p.id, Account: alias, Item: p.item.Item,
+		EndedAt: fromMilli(p.endedMS), StartedAt: fromMilli(p.startedMS),
+		MSPlayed: p.msPlayed, MSPlayedSource: p.msSource, MSPlayedError: p.msError,
+		ContextType: p.contextType, ContextURI: p.contextURI, Device: p.device, DeviceType: p.deviceType,
+		Platform: p.platform, Country: p.country, ReasonStart: p.reasonStart, ReasonEnd: p.reasonEnd,
+		Shuffle: p.shuffle.pointer(), Offline: p.offline.pointer(), Incognito: p.incognito.pointer(), Skipped: p.skipped.pointer(),
+		Witnesses: witnesses, Batch: p.batch, PointNS: p.pointNS,
+	}
+}
+
+// inserter adds rows in statements of many rows each.
+type inserter struct {
+	tx     *sql.Tx
+	head   string // INSERT INTO … (columns) VALUES
+	width  int
+	values []any
+	full   *sql.Stmt
+}
+
+const rowsPerInsert = 64
+
+func newInserter(tx *sql.Tx, head, columns string) *inserter {
+	return &inserter{tx: tx, head: head + " (" + columns + ") VALUES ", width: strings.Count(columns, ",") + 1}
+}
+
+func (i *inserter) add(values ...any) error {
+	i.values = append(i.values, values...)
+	if len(i.values) < rowsPerInsert*i.width {
+		return nil
+	}
+	if i.full == nil {
+		var err error
+		if i.full, err = i.tx.Prepare(i.head + placeholders(rowsPerInsert, i.width)); err != nil {
+			return err
+		}
+	}
+	_, err := i.full.Exec(i.values...)
+	i.values = i.values[:0]
+	return err
+}
+
+func (i *inserter) flush() error {
+	if i.full != nil {
+		defer i.full.Close()
+	}
+	if len(i.values) == 0 {
+		return nil
+	}
+	_, err := i.tx.Exec(i.head+placeholders(len(i.values)/i.width, i.width), i.values...)
+	i.values = i.values[:0]
+	return err
+}
+
+// placeholders returns "(?,?),(?,?)" for rows of width values.
+func placeholders(rows, width int) string {
+	row := "(" + strings.Repeat("?,", width-1) + "?)"
+	return strings.Repeat(row+",", rows-1) + row
+}
+
+// report is what the witness said, with the item as the catalogue knows it now.
+func (r *reportRow) report() Report {
+	return Report{
+		Witness: r.witness, Item: r.item.Item,
+		EndedAt: fromMilli(r.endedMS), EndedError: time.Duration(r.endedErrorMS) * time.Millisecond,
+		StartedAt: fromMilli(r.startedMS), Stamp: fromMilli(r.stampMS),
+		MSPlayed: r.msPlayed, MSPlayedError: r.msError,
+		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSLeft: r.seenLeft,
+		ContextType: r.contextType, ContextURI: r.contextURI, Device: r.device, DeviceType: r.deviceType,
+		Platform: r.platform, Country: r.country, ReasonStart: r.reasonStart, ReasonEnd: r.reasonEnd,
+		Shuffle: r.shuffle.pointer(), Offline: r.offline.pointer(), Incognito: r.incognito.pointer(), Skipped: r.skipped.pointer(),
+	}
+}

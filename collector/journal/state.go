@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// State is the journal in numbers.
+type State struct {
+	Plays          int64
+	PendingPoints  int64 // entries of the outbox that are not sent yet, those not due included
+	RejectedPoints int64
+	OldestPending  time.Time            // when the oldest entry that is due was queued; zero: none is due
+	SizeBytes      int64                // of the file and its log
+	DiskFreeBytes  int64                // of the disk that it is on
+	OpenGaps       map[string]int64     // by account, for all accounts
+	LastListen     map[string]time.Time // end of the newest play, by account
+}
+
+// State counts.
+func (j *Journal) State(ctx context.Context) (State, error) {
+	s := State{OpenGaps: map[string]int64{}, LastListen: map[string]time.Time{}}
+	err := j.read(ctx, func(tx *sql.Tx) error {
+		var oldest int64
+		err := tx.QueryRow(`SELECT (SELECT count(*) FROM play), (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE rejected <> ''),
+			(SELECT count(*) FROM outbox WHERE rejected <> ''),
+			coalesce((SELECT max(created_ms, due_ms) FROM outbox WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT 1), 0)`, j.now()).
+			Scan(&s.Plays, &s.PendingPoints, &s.RejectedPoints, &oldest)
+		if err != nil {
+			return err
+		}
+		s.OldestPending = fromMilli(oldest)
+		rows, err := tx.Query(`SELECT alias, (SELECT count(*) FROM gap WHERE gap.account = account.id AND closed_ms = 0),
+			coalesce((SELECT ended_ms FROM play WHERE play.account = account.id ORDER BY point_ns DESC LIMIT 1), 0) FROM account`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var alias string
+			var gaps, last int64
+			if err := rows.Scan(&alias, &gaps, &last); err != nil {
+				return err
+			}
+			s.OpenGaps[alias] = gaps
+			if last != 0 {
+				s.LastListen[alias] = fromMilli(last)
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return State{}, fmt.Errorf("count: %w", explainSQLite(j.path, err))
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		if info, err := os.Stat(j.path + suffix); err == nil {
+			s.SizeBytes += info.Size()
+		}
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(j.path), &disk); err != nil {
+		return State{}, fmt.Errorf("ask for free space: %w", err)
+	}
+	s.DiskFreeBytes = int64(disk.Bavail) * int64(disk.Bsize)
+	return s, nil
+}

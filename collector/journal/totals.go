@@ -1,0 +1,152 @@
+package journal
+
+import (
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// totalQueries sum up all plays of one key, the item's names as of the newest
+// play. Private plays and items of which nothing is known are not counted.
+var totalQueries = map[EntryKind]string{
+	EntryArtistTotal: totalQuery("artist_key"),
+	EntryAlbumTotal:  totalQuery("album_key"),
+	EntryTrackTotal:  totalQuery("song_key"),
+}
+
+func totalQuery(key string) string {
+	return `SELECT count(*) FILTER (WHERE ms_played >= ?1), coalesce(sum(ms_played), 0), coalesce(min(ended_ms), 0), coalesce(max(ended_ms), 0),
+		coalesce(item.id, 0)
+		FROM item CROSS JOIN play ON play.item = item.id
+		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)`
+}
+
+// total sums up what the entry's key has.
+func (j *Journal) total(tx *sql.Tx, e *Entry) error {
+	t := e.Total
+	var first, last, newest int64
+	err := tx.QueryRow(totalQueries[e.Kind], j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate).
+		Scan(&t.Plays, &t.MSPlayed, &first, &last, &newest)
+	if err != nil {
+		return fmt.Errorf("sum up %q: %w", t.Key, err)
+	}
+	t.First, t.Last = fromMilli(first), fromMilli(last)
+	if t.Empty() {
+		return nil
+	}
+	item, err := itemOf(tx, newest)
+	if err != nil {
+		return err
+	}
+	t.describe(e.Kind, item)
+	return nil
+}
+
+func itemOf(tx *sql.Tx, id int64) (*itemRow, error) {
+	var scan itemScan
+	if err := tx.QueryRow("SELECT "+itemColumns+" FROM item WHERE id = ?", id).Scan(scan.targets()...); err != nil {
+		return nil, fmt.Errorf("read item %d: %w", id, err)
+	}
+	return scan.item()
+}
+
+// describe takes names, id and picture from an item that counts in the total.
+func (t *Total) describe(kind EntryKind, item *itemRow) {
+	t.ImageURL = item.ImageURL
+	switch kind {
+	case EntryArtistTotal, EntryArtistYear:
+		t.Name = item.Artist()
+		if len(item.Artists) > 0 {
+			t.ID = item.Artists[0].ID
+		}
+	case EntryAlbumTotal:
+		t.Name, t.ID, t.Artist = item.Album, item.AlbumID, item.Artist()
+		if len(item.AlbumArtists) > 0 {
+			t.Artist = item.AlbumArtists[0].Name
+		}
+	case EntryTrackTotal:
+		t.Name, t.ID, t.Artist = item.Name, item.ID(), item.Artist()
+	}
+}
+
+// artistYear ranks a year's artists by the time listened to them.
+func (j *Journal) artistYear(tx *sql.Tx, e *Entry) error {
+	zone := time.UTC
+	if j.options.Zone != nil {
+		zone = j.options.Zone(e.Account)
+	}
+	from := time.Date(e.Year, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
+	until := time.Date(e.Year+1, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
+	rows, err := tx.Query(`SELECT artist_key, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms), item.id
+		FROM play JOIN item ON item.id = play.item
+		WHERE play.account = (SELECT id FROM account WHERE alias = ?2) AND point_ns >= ?3 AND point_ns < ?4
+			AND artist_key <> '' AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?5)
+		GROUP BY artist_key ORDER BY 3 DESC, 2 DESC, 1 LIMIT ?6`,
+		j.options.CountedMS, e.Account, from*1_000_000, until*1_000_000, j.options.RecordPrivate, rankedArtists)
+	if err != nil {
+		return fmt.Errorf("rank %d: %w", e.Year, err)
+	}
+	var items []int64
+	for rows.Next() {
+		var t Total
+		var first, last, item int64
+		if err := rows.Scan(&t.Key, &t.Plays, &t.MSPlayed, &first, &last, &item); err != nil {
+			rows.Close()
+			return fmt.Errorf("rank %d: %w", e.Year, err)
+		}
+		t.First, t.Last = fromMilli(first), fromMilli(last)
+		e.Ranked = append(e.Ranked, t)
+		items = append(items, item)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("rank %d: %w", e.Year, err)
+	}
+	ranked := map[string]bool{}
+	for i := range e.Ranked {
+		item, err := itemOf(tx, items[i])
+		if err != nil {
+			return err
+		}
+		e.Ranked[i].describe(e.Kind, item)
+		ranked[e.Ranked[i].Key] = true
+	}
+	left, err := tx.Query("SELECT key FROM ranked WHERE account = (SELECT id FROM account WHERE alias = ?) AND year = ?", e.Account, e.Year)
+	if err != nil {
+		return fmt.Errorf("rank %d: %w", e.Year, err)
+	}
+	defer left.Close()
+	for left.Next() {
+		var key string
+		if err := left.Scan(&key); err != nil {
+			return fmt.Errorf("rank %d: %w", e.Year, err)
+		}
+		if !ranked[key] {
+			e.Left = append(e.Left, key)
+		}
+	}
+	if err := left.Err(); err != nil {
+		return fmt.Errorf("rank %d: %w", e.Year, err)
+	}
+	return markRanked(tx, e)
+}
+
+// markRanked notes which artists' points may be in InfluxDB from now on.
+func markRanked(tx *sql.Tx, e *Entry) error {
+	for _, t := range e.Ranked {
+		_, err := tx.Exec("INSERT OR IGNORE INTO ranked (account, year, key) SELECT id, ?, ? FROM account WHERE alias = ?", e.Year, t.Key, e.Account)
+		if err != nil {
+			return fmt.Errorf("rank %d: %w", e.Year, err)
+		}
+	}
+	return nil
+}
+
+// forgetRanked forgets the artists whose points have been deleted.
+func forgetRanked(tx *sql.Tx, account int64, e *Entry) error {
+	for _, key := range e.Left {
+		if _, err := tx.Exec("DELETE FROM ranked WHERE account = ? AND year = ? AND key = ?", account, e.Year, key); err != nil {
+			return fmt.Errorf("rank %d: %w", e.Year, err)
+		}
+	}
+	return nil
+}

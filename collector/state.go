@@ -1,0 +1,57 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+)
+
+// State is what the collector knows about itself and its accounts at one
+// moment, for metrics and the landing page. A State is a copy; times that are
+// not known are zero.
+type State struct {
+	Accounts []AccountState // sorted by alias
+
+	BudgetUsed       int       // requests in the last 24 h, all accounts together
+	BudgetLimit      int       // what they may be; 0: no limit
+	RateLimitedUntil time.Time // no request before this; zero: none
+	QuotaShared      bool      // another program seems to use the same developer account
+}
+
+// AccountState is one account's part of State.
+type AccountState struct {
+	Account string
+
+	// Up tells whether the last poll worked; nil before the first one.
+	Up          *bool
+	LastSuccess time.Time // of a poll
+	LastFailure error     // nil after a success
+	LastListen  time.Time // end of the newest play held
+	NextPoll    time.Time
+	NextReason  string // why then, in a few words
+
+	// AuthorizationExpiry is when Spotify ends the login, six months after it.
+	AuthorizationExpiry time.Time
+
+	Polls     uint64
+	Failures  map[spotify.Reason]uint64  // all reasons are present
+	Recorded  map[journal.Witness]uint64 // plays that a witness was the first to report
+	Gaps      uint64                     // found since start
+	HeldRatio *float64                   // share of Spotify's last page that the journal holds; nil: not known
+
+	// Playback is what plays, nil if that is not known (no answer yet, or the
+	// last one is too old to mean "now").
+	Playback *Playback
+}
+
+// Playback is what the player showed when it was asked last.
+type Playback struct {
+	Playing  bool
+	Item     *spotify.Item // nil: nothing, an advertisement, or a private session that is not recorded
+	Progress time.Duration // at At
+	Duration time.Duration
+	Shuffle  bool
+	Volume   *float64 // 0 to 1; nil if the device does not tell
+	At       time.Time
+}
