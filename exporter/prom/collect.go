@@ -1,0 +1,176 @@
+package prom
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+)
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range m.families.all {
+		ch <- f.desc
+	}
+	m.spotifyDuration.Describe(ch)
+	m.influxDuration.Describe(ch)
+}
+
+// Collect implements prometheus.Collector. The series are made anew at every
+// scrape, so what is over (a track, an account) is gone with the next one.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	f := &m.families
+	f.buildInfo.send(ch, 1, label(m.options.Version), label(m.options.Revision), runtime.Version())
+
+	state := m.options.Collector()
+	f.rateLimitedUntil.sendTime(ch, state.RateLimitedUntil)
+	f.budgetUsed.send(ch, float64(state.BudgetUsed))
+	if state.BudgetLimit > 0 {
+		f.budgetLimit.send(ch, float64(state.BudgetLimit))
+	}
+	f.quotaShared.sendBool(ch, state.QuotaShared)
+	now := m.options.Now()
+	for _, account := range state.Accounts {
+		f.collectAccount(ch, account)
+		if account.Playback != nil {
+			f.collectPlayback(ch, label(account.Account), account.Playback, now, m.options.NowPlayingInfo)
+		}
+	}
+	if stored, ok := m.journal(); ok {
+		f.collectJournal(ch, state.Accounts, stored)
+	}
+	if m.options.Influx != nil {
+		f.collectInflux(ch, m.options.Influx())
+	}
+	m.spotifyDuration.Collect(ch)
+	m.influxDuration.Collect(ch)
+}
+
+// failureReasons are the reasons of a failed poll that are counted from the
+// start. The last one is a poll whose plays could not be stored.
+func failureReasons() []spotify.Reason {
+	return []spotify.Reason{
+		spotify.ReasonAuth, spotify.ReasonPremium, spotify.ReasonNotRegistered,
+		spotify.ReasonRateLimited, spotify.ReasonQuota, spotify.ReasonNetwork,
+		spotify.ReasonServer, spotify.ReasonDecode, "journal",
+	}
+}
+
+func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector.AccountState) {
+	alias := label(account.Account)
+	if account.Up != nil {
+		f.up.sendBool(ch, *account.Up, alias)
+	}
+	f.lastSuccess.sendTime(ch, account.LastSuccess, alias)
+	f.lastListen.sendTime(ch, account.LastListen, alias)
+	f.authorizationExpiry.sendTime(ch, account.AuthorizationExpiry, alias)
+	f.nextPoll.sendTime(ch, account.NextPoll, alias)
+
+	f.polls.send(ch, float64(account.Polls), alias)
+	for _, reason := range failureReasons() {
+		f.pollFailures.send(ch, float64(account.Failures[reason]), alias, string(reason))
+	}
+	for _, witness := range journal.Witnesses {
+		f.listensRecorded.send(ch, float64(account.Recorded[witness]), alias, witness.String())
+	}
+	f.gaps.send(ch, float64(account.Gaps), alias)
+	if account.HeldRatio != nil {
+		f.heldRatio.send(ch, *account.HeldRatio, alias, "journal")
+	}
+}
+
+func (f *families) collectPlayback(ch chan<- prometheus.Metric, alias string, playback *collector.Playback, now time.Time, info bool) {
+	f.playing.sendBool(ch, playback.Playing, alias)
+	if playback.Volume != nil {
+		f.volume.send(ch, *playback.Volume, alias)
+	}
+	if !playback.Playing && playback.Item == nil {
+		return // nothing is loaded: there is no position and no shuffling
+	}
+	f.shuffle.sendBool(ch, playback.Shuffle, alias)
+	if playback.Duration > 0 {
+		f.progress.send(ch, progress(playback, now).Seconds(), alias)
+		f.duration.send(ch, playback.Duration.Seconds(), alias)
+	}
+	if info && playback.Playing && playback.Item != nil {
+		item := playback.Item
+		f.nowPlaying.send(ch, 1, alias, label(item.Kind), label(item.Name), label(artists(item)),
+			label(item.Album), label(item.ID), label(item.ImageURL))
+	}
+}
+
+// artists are the item's credits as Spotify's own player shows them.
+func artists(item *spotify.Item) string {
+	names := make([]string, len(item.Artists))
+	for i, artist := range item.Artists {
+		names[i] = artist.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// progress is how far the item has come by now.
+func progress(playback *collector.Playback, now time.Time) time.Duration {
+	position := playback.Progress
+	if playback.Playing && now.After(playback.At) {
+		position += now.Sub(playback.At)
+	}
+	return max(0, min(position, playback.Duration))
+}
+
+func (f *families) collectJournal(ch chan<- prometheus.Metric, accounts []collector.AccountState, state journal.State) {
+	f.journalPlays.send(ch, float64(state.Plays))
+	f.pending.send(ch, float64(state.PendingPoints))
+	f.rejected.send(ch, float64(state.RejectedPoints))
+	f.oldestPending.sendTime(ch, state.OldestPending)
+	f.journalSize.send(ch, float64(state.SizeBytes))
+	f.diskFree.send(ch, float64(state.DiskFreeBytes))
+	for _, account := range accounts {
+		f.openGaps.send(ch, float64(state.OpenGaps[account.Account]), label(account.Account))
+	}
+}
+
+func (f *families) collectInflux(ch chan<- prometheus.Metric, state influx.State) {
+	if state.Up != nil {
+		f.influxUp.sendBool(ch, *state.Up)
+	}
+	f.influxLastSuccess.sendTime(ch, state.LastSuccess)
+	f.written.send(ch, float64(state.PointsWritten))
+	f.deleted.send(ch, float64(state.PointsDeleted))
+	f.influxRejected.send(ch, float64(state.PointsRejected))
+	f.retries.send(ch, float64(state.WriteRetries))
+	for reason, failures := range state.WriteFailures {
+		f.writeFailures.send(ch, float64(failures), string(reason))
+	}
+	for account, ratio := range state.HeldRatio {
+		f.heldRatio.send(ch, ratio, label(account), "influx")
+	}
+}
+
+// journalTimeout bounds how long a scrape waits for the journal.
+const journalTimeout = 3 * time.Second
+
+// journal asks for the journal's state; ok is false if there is none. The first
+// failure in a row is logged, and that it works again. A client that goes away
+// is no failure of the journal, so its context is not used.
+func (m *Metrics) journal() (state journal.State, ok bool) {
+	if m.options.Journal == nil {
+		return state, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), journalTimeout)
+	defer cancel()
+	state, err := m.options.Journal(ctx)
+	switch failed := m.journalFailed.Swap(err != nil); {
+	case err != nil && !failed:
+		m.options.Log.Warn("journal tells no state, its metrics are absent", "err", err)
+	case err == nil && failed:
+		m.options.Log.Info("journal tells its state again")
+	}
+	return state, err == nil
+}

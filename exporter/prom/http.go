@@ -1,0 +1,53 @@
+package prom
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// The limits of /metrics: more scrapers at once, or a longer wait, are a
+// mistake or an attack, and Prometheus itself gives up after 10 s by default.
+const (
+	maxScrapes    = 8
+	scrapeTimeout = 10 * time.Second
+)
+
+// Handler serves /metrics, the landing page, /-/healthy (this process serves)
+// and /-/ready (the journal is open), for GET and HEAD. Neither of the last two
+// asks whether anybody is logged in or Spotify is up: no restart would help.
+func (m *Metrics) Handler() http.Handler {
+	metrics := promhttp.InstrumentMetricHandler(m.registry, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry:            m.registry,
+		ErrorLog:            slog.NewLogLogger(m.options.Log.Handler(), slog.LevelError),
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
+	}))
+	mux := http.NewServeMux() // of a GET pattern it also serves HEAD, and 405 otherwise
+	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /{$}", m.landingPage())
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "healthy\n")
+	})
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if !m.options.Ready() {
+			answer(w, http.StatusServiceUnavailable, "not ready: the journal is not open\n")
+			return
+		}
+		answer(w, http.StatusOK, "ready\n")
+	})
+	return mux
+}
+
+// answer sends a line of text that nobody may cache.
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // a client that went away needs no answer
+}

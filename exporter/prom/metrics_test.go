@@ -1,0 +1,525 @@
+package prom_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+var update = flag.Bool("update", false, "write testdata/metrics.txt, the contract, anew")
+
+const golden = "testdata/metrics.txt"
+
+var now = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+
+// richState has two accounts: alice listens and all is well, bob's login is over.
+func richState() collector.State {
+	return collector.State{
+		BudgetUsed:       612,
+		BudgetLimit:      1000,
+		RateLimitedUntil: now.Add(10 * time.Minute),
+		Accounts: []collector.AccountState{{
+			Account:             "alice",
+			Up:                  new(true),
+			LastSuccess:         now.Add(-20 * time.Second),
+			LastListen:          now.Add(-4 * time.Minute),
+			NextPoll:            now.Add(10 * time.Second),
+			NextReason:          "the item should have ended",
+			AuthorizationExpiry: now.Add(100 * 24 * time.Hour),
+			Polls:               4321,
+			Failures:            map[spotify.Reason]uint64{spotify.ReasonNetwork: 3, spotify.ReasonServer: 1, "journal": 2},
+			Recorded:            map[journal.Witness]uint64{journal.Playback: 40, journal.RecentlyPlayed: 7},
+			Gaps:                1,
+			HeldRatio:           new(1.0),
+			Playback: &collector.Playback{
+				Playing: true,
+				Item: &spotify.Item{
+					Kind: "track", URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", ID: "4uLU6hMCjMI75M1A2tKUQC",
+					Name:     "Never \"Gonna\" Give\\You Up",
+					Artists:  []spotify.Artist{{Name: "Rick Astley"}, {Name: "Beyoncé"}},
+					Album:    "Whenever You Need Somebody",
+					ImageURL: "https://i.scdn.co/image/ab67616d00001e02",
+				},
+				Progress: 40500 * time.Millisecond,
+				Duration: 213573 * time.Millisecond,
+				Shuffle:  true,
+				Volume:   new(0.65),
+				At:       now.Add(-20 * time.Second),
+			},
+		}, {
+			Account:     "bob",
+			Up:          new(false),
+			LastFailure: errors.New("spotify token: 400 Bad Request: invalid_grant: Refresh token revoked"),
+			Polls:       2,
+			Failures:    map[spotify.Reason]uint64{spotify.ReasonAuth: 2},
+			Playback:    &collector.Playback{At: now.Add(-time.Minute)},
+		}},
+	}
+}
+
+func richInflux() influx.State {
+	failures := map[influx.Reason]uint64{}
+	for _, reason := range influx.Reasons {
+		failures[reason] = 0
+	}
+	failures[influx.Network] = 8
+	return influx.State{
+		Up: new(true), LastSuccess: now.Add(-4 * time.Minute),
+		PointsWritten: 81234, PointsDeleted: 12, PointsRejected: 1, WriteRetries: 9,
+		WriteFailures: failures,
+		HeldRatio:     map[string]float64{"alice": .98},
+	}
+}
+
+func richJournal(context.Context) (journal.State, error) {
+	return journal.State{
+		Plays: 114325, PendingPoints: 3, RejectedPoints: 1, OldestPending: now.Add(-90 * time.Second),
+		SizeBytes: 61 << 20, DiskFreeBytes: 210 << 30, OpenGaps: map[string]int64{"alice": 1},
+	}, nil
+}
+
+func options() prom.Options {
+	return prom.Options{
+		Collector:      richState,
+		Influx:         richInflux,
+		Journal:        richJournal,
+		Now:            func() time.Time { return now },
+		NowPlayingInfo: true,
+		Version:        "1.0.0",
+		Revision:       "0123abc",
+	}
+}
+
+// of returns options whose only account is a.
+func of(a collector.AccountState) prom.Options {
+	o := options()
+	o.Collector = func() collector.State { return collector.State{Accounts: []collector.AccountState{a}} }
+	return o
+}
+
+// expose returns the text that a scrape gets.
+func expose(t *testing.T, m *prom.Metrics) string {
+	t.Helper()
+	return get(t, m.Handler(), "/metrics", "").Body.String()
+}
+
+func get(t *testing.T, handler http.Handler, path, accept string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	if accept != "" {
+		request.Header.Set("Accept", accept)
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// answerAfter is a transport that answers in memory: it sets no
+// http.Response.Request.
+type answerAfter struct {
+	delay  time.Duration
+	status int
+}
+
+func (a answerAfter) RoundTrip(*http.Request) (*http.Response, error) {
+	time.Sleep(a.delay)
+	if a.status == 0 {
+		return nil, errors.New("connection reset")
+	}
+	return &http.Response{StatusCode: a.status, Body: http.NoBody}, nil
+}
+
+type endpointKey struct{}
+
+// observe sends requests through the instrumented transports, in virtual time.
+func observe(t *testing.T, m *prom.Metrics) {
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := func(ctx context.Context) string { return ctx.Value(endpointKey{}).(string) }
+		for _, r := range []struct {
+			endpoint string
+			answer   answerAfter
+		}{
+			{"player", answerAfter{120 * time.Millisecond, 200}},
+			{"player", answerAfter{80 * time.Millisecond, 204}},
+			{"recently_played", answerAfter{400 * time.Millisecond, 200}},
+			{"recently_played", answerAfter{time.Second, 0}},
+		} {
+			ctx := context.WithValue(t.Context(), endpointKey{}, r.endpoint)
+			send(ctx, m.InstrumentSpotify(r.answer, endpoint))
+		}
+		send(t.Context(), m.InstrumentInflux(answerAfter{30 * time.Millisecond, 204}))
+		send(t.Context(), m.InstrumentInflux(answerAfter{time.Second, 0}))
+	})
+}
+
+func send(ctx context.Context, transport http.RoundTripper) {
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+	_, _ = transport.RoundTrip(request)
+}
+
+// volatile matches the lines that differ between two runs, or machines.
+var volatile = regexp.MustCompile(`(?m)^(# (HELP|TYPE) )?(go|process|promhttp)_.*\n`)
+
+func contract(t *testing.T) string {
+	m := prom.New(options())
+	observe(t, m)
+	text := volatile.ReplaceAllString(expose(t, m), "")
+	return regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(text, `goversion="go"`)
+}
+
+// TestContract holds what is exposed against the golden text, which rules and
+// dashboards are written against.
+func TestContract(t *testing.T) {
+	got := contract(t)
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for _, line := range gotLines {
+		if !slices.Contains(wantLines, line) {
+			t.Errorf("not in the contract: %s", line)
+		}
+	}
+	for _, line := range wantLines {
+		if !slices.Contains(gotLines, line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if got != string(want) && !t.Failed() {
+		t.Error("the order of the lines differs")
+	}
+}
+
+// TestContractIsTheDesign reads the table of the design.
+func TestContractIsTheDesign(t *testing.T) {
+	design, err := os.ReadFile("../../../shared/design.md")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("the design is not beside this repository")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(design), "\n## Prometheus: the contract\n")
+	if !found {
+		t.Fatal("the design has no section on metrics")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+
+	text, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(string(text), -1) {
+		known[match[1]] = true
+	}
+	designed := map[string]bool{}
+	for row := range strings.Lines(section) {
+		cells := strings.Split(row, "|")
+		if len(cells) < 4 || !strings.Contains(cells[1], "`spotify_") || strings.Contains(cells[1], "spotify_snapshot_") {
+			continue // the snapshot has its own issue
+		}
+		names := regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cells[1], -1)
+		prefix := strings.Join(strings.SplitN(names[0][1], "_", 3)[:2], "_") // "spotify_journal" of spotify_journal_plays, for `_size_bytes`
+		for _, name := range names {
+			full := name[1]
+			if strings.HasPrefix(full, "_") {
+				full = prefix + full
+			}
+			designed[full] = true
+			if !known[full] {
+				t.Errorf("%s is in the design and not in %s", full, golden)
+			}
+		}
+		if _, reasons, ok := strings.Cut(cells[3], "reason: "); ok {
+			for reason := range strings.SplitSeq(reasons, ",") {
+				if want := fmt.Sprintf(`spotify_poll_failures_total{account="bob",reason=%q}`, strings.TrimSpace(reason)); !strings.Contains(string(text), want) {
+					t.Errorf("%s does not start at 0", want)
+				}
+			}
+		}
+	}
+	if len(designed) < 30 {
+		t.Errorf("only %d metrics found in the design: the table is not read right", len(designed))
+	}
+	for name := range known {
+		if !designed[name] {
+			t.Errorf("%s is not in the design", name)
+		}
+	}
+}
+
+func TestLint(t *testing.T) {
+	m := prom.New(options())
+	observe(t, m)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+}
+
+// TestUnknownIsAbsent starts a process: nothing has been polled, written or
+// recorded. Every counter is 0 and nothing pretends to have happened in 1970.
+func TestUnknownIsAbsent(t *testing.T) {
+	o := of(collector.AccountState{Account: "alice"})
+	o.Influx = func() influx.State { return influx.State{} }
+	o.Journal = func(context.Context) (journal.State, error) { return journal.State{}, nil }
+	text := expose(t, prom.New(o))
+	for line := range strings.Lines(text) {
+		for _, name := range []string{"spotify_up", "spotify_influx_up", "_timestamp_seconds", "_playback_", "spotify_playing", "spotify_now_playing_info", "_held_ratio", "spotify_request_budget_limit"} {
+			if strings.HasPrefix(line, "spotify_") && strings.Contains(line, name) {
+				t.Errorf("not known, but there: %s", line)
+			}
+		}
+	}
+	for _, line := range []string{
+		`spotify_polls_total{account="alice"} 0`,
+		`spotify_poll_failures_total{account="alice",reason="auth"} 0`,
+		`spotify_poll_failures_total{account="alice",reason="journal"} 0`,
+		`spotify_listens_recorded_total{account="alice",witness="playback"} 0`,
+		`spotify_history_gaps_total{account="alice"} 0`,
+		`spotify_history_open_gaps{account="alice"} 0`,
+		`spotify_influx_points_written_total 0`,
+		`spotify_journal_plays 0`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("does not start at 0: %s", line)
+		}
+	}
+}
+
+func TestFailureIsNoSuccess(t *testing.T) {
+	text := expose(t, prom.New(of(collector.AccountState{Account: "alice", Up: new(false), LastFailure: errors.New("no answer")})))
+	if !strings.Contains(text, "spotify_up{account=\"alice\"} 0\n") {
+		t.Error("a failure does not show")
+	}
+	if strings.Contains(text, "\nspotify_last_success_timestamp_seconds{") {
+		t.Error("a success is claimed after nothing but a failure")
+	}
+}
+
+func TestWithoutInfluxDB(t *testing.T) {
+	o := options()
+	o.Influx = nil
+	if text := expose(t, prom.New(o)); strings.Contains(text, "spotify_influx_") {
+		t.Error("there are series of an InfluxDB that is not configured")
+	}
+}
+
+func TestJournalThatFails(t *testing.T) {
+	var log bytes.Buffer
+	broken := true
+	o := options()
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	o.Journal = func(ctx context.Context) (journal.State, error) {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("a scrape may wait for the journal for ever")
+		}
+		if broken {
+			return journal.State{}, errors.New("disk I/O error")
+		}
+		return richJournal(ctx)
+	}
+	m := prom.New(o)
+	for range 3 {
+		text := expose(t, m)
+		if strings.Contains(text, "spotify_journal_") || strings.Contains(text, "spotify_history_open_gaps") {
+			t.Fatal("there are series of a journal that cannot be read")
+		}
+		if !strings.Contains(text, "spotify_up{") {
+			t.Fatal("the other series are gone too")
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "disk I/O error") {
+		t.Errorf("logged %d times, want once:\n%s", lines, log.String())
+	}
+	broken = false
+	if !strings.Contains(expose(t, m), "spotify_journal_plays 114325\n") {
+		t.Error("the series do not come back")
+	}
+}
+
+func TestPlayback(t *testing.T) {
+	item := &spotify.Item{Kind: "track", Name: "Song"}
+	for _, test := range []struct {
+		name     string
+		playback collector.Playback
+		want     string // of spotify_playing, progress, duration, shuffle; "" is absent
+		info     bool
+	}{
+		{"playing goes on after the poll", collector.Playback{Playing: true, Item: item, Progress: time.Minute, Duration: 3 * time.Minute, At: now.Add(-30 * time.Second)}, "1 90 180 0", true},
+		{"never beyond the end", collector.Playback{Playing: true, Item: item, Progress: time.Minute, Duration: 3 * time.Minute, At: now.Add(-time.Hour)}, "1 180 180 0", true},
+		{"a clock that was set back", collector.Playback{Playing: true, Item: item, Progress: time.Minute, Duration: 3 * time.Minute, At: now.Add(time.Hour)}, "1 60 180 0", true},
+		{"paused stands still", collector.Playback{Item: item, Progress: time.Minute, Duration: 3 * time.Minute, Shuffle: true, At: now.Add(-30 * time.Second)}, "0 60 180 1", false},
+		{"nothing", collector.Playback{At: now}, "0 - - -", false},
+		{"an advertisement", collector.Playback{Playing: true, At: now}, "1 - - 0", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := expose(t, prom.New(of(collector.AccountState{Account: "alice", Playback: &test.playback})))
+			var got []string
+			for _, name := range []string{"spotify_playing", "spotify_playback_progress_seconds", "spotify_playback_duration_seconds", "spotify_playback_shuffle"} {
+				_, value, found := strings.Cut(text, "\n"+name+`{account="alice"} `)
+				if !found {
+					value = "-"
+				}
+				value, _, _ = strings.Cut(value, "\n")
+				got = append(got, value)
+			}
+			if got := strings.Join(got, " "); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if info := strings.Contains(text, "\nspotify_now_playing_info{"); info != test.info {
+				t.Errorf("spotify_now_playing_info is there: %v, want %v", info, test.info)
+			}
+		})
+	}
+}
+
+func TestNowPlayingInfoCanBeSwitchedOff(t *testing.T) {
+	o := options()
+	o.NowPlayingInfo = false
+	m := prom.New(o)
+	if strings.Contains(expose(t, m), "Rick Astley") || strings.Contains(get(t, m.Handler(), "/", "").Body.String(), "Rick Astley") {
+		t.Error("what plays is named although that is switched off")
+	}
+	if !strings.Contains(expose(t, m), "spotify_playing{account=\"alice\"} 1\n") {
+		t.Error("that something plays is hidden too")
+	}
+}
+
+// hostile are titles that somebody might give an episode.
+func hostile() []string {
+	return []string{
+		`"} 1` + "\n" + `spotify_up{account="mallory"} 1` + "\n",
+		"</script><script>alert(1)</script><img src=x onerror=alert(1)>",
+		`" onmouseover="alert(1)`,
+		"{{.Version}} </style> javascript:alert(1)",
+		"broken \xff\xfe\xf0\x9f UTF-8 \x00 \r\n",
+		strings.Repeat("é", 5000),
+		strings.Repeat("x", 127) + "é",
+		strings.Repeat("x", 126) + "é",
+		"",
+	}
+}
+
+func hostileAccount(title string) collector.AccountState {
+	return collector.AccountState{Account: "alice", LastFailure: errors.New(title), NextPoll: now.Add(time.Minute), NextReason: title, Playback: &collector.Playback{
+		Playing:  true,
+		Item:     &spotify.Item{Kind: title, ID: title, Name: title, Album: title, ImageURL: title, Artists: []spotify.Artist{{Name: title}, {Name: title}}},
+		Duration: time.Minute,
+	}}
+}
+
+func TestHostileLabels(t *testing.T) {
+	for i, title := range hostile() {
+		text := expose(t, prom.New(of(hostileAccount(title))))
+		if !utf8.ValidString(text) {
+			t.Errorf("title %d: not UTF-8", i)
+		}
+		if strings.Contains(text, "\nspotify_up") {
+			t.Errorf("title %d made a series of its own", i)
+		}
+		line := regexp.MustCompile(`(?m)^spotify_now_playing_info\{.*\} 1$`).FindString(text)
+		if line == "" {
+			t.Fatalf("title %d: no series", i)
+		}
+		match := regexp.MustCompile(`track="((?:[^"\\]|\\.)*)"`).FindStringSubmatch(line)
+		value := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n").Replace(match[1])
+		if len(value) > 128 {
+			t.Errorf("title %d: label of %d bytes", i, len(value))
+		}
+		if title == strings.Repeat("x", 126)+"é" && value != title {
+			t.Errorf("title %d fits and was cut to %q", i, value)
+		}
+	}
+}
+
+func TestOpenMetrics(t *testing.T) {
+	m := prom.New(options())
+	answer := get(t, m.Handler(), "/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+	if got := answer.Header().Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") {
+		t.Errorf("Content-Type: %s", got)
+	}
+	if !strings.HasSuffix(answer.Body.String(), "# EOF\n") {
+		t.Error("not terminated as OpenMetrics is")
+	}
+}
+
+func TestNativeHistograms(t *testing.T) {
+	m := prom.New(options())
+	observe(t, m)
+	answer := get(t, m.Handler(), "/metrics", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
+	decoder := expfmt.NewDecoder(answer.Body, expfmt.ResponseFormat(answer.Header()))
+	native := map[string]bool{}
+	for {
+		var family dto.MetricFamily
+		err := decoder.Decode(&family)
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range family.GetMetric() {
+			if h := metric.GetHistogram(); h != nil && h.Schema != nil && len(h.GetPositiveSpan()) > 0 && len(h.GetBucket()) > 0 {
+				native[family.GetName()] = true
+			}
+		}
+	}
+	for _, name := range []string{"spotify_api_request_duration_seconds", "spotify_influx_request_duration_seconds"} {
+		if !native[name] {
+			t.Errorf("%s is not both native and classic", name)
+		}
+	}
+}
+
+// TestConcurrentScrapes is for the race detector.
+func TestConcurrentScrapes(t *testing.T) {
+	handler := prom.New(options()).Handler()
+	var scrapes sync.WaitGroup
+	for range 4 {
+		scrapes.Go(func() {
+			for _, path := range []string{"/metrics", "/", "/-/ready"} {
+				if status := get(t, handler, path, "").Code; status != http.StatusOK {
+					t.Errorf("%s: %d", path, status)
+				}
+			}
+		})
+	}
+	scrapes.Wait()
+}
