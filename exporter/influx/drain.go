@@ -1,0 +1,316 @@
+package influx
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// idleProbe is how long nothing may have been written before an empty write asks
+// whether InfluxDB is still there.
+const idleProbe = time.Minute
+
+// Step sends the oldest entries of the outbox, up to a batch, and returns how
+// long to wait before the next Step: nothing while there is more to send. The
+// error is only news for a log: whatever has not been sent is still in the
+// outbox. What becomes of an answer (influxdb.md §2):
+//
+//   - none, 408, 429, 5xx: again after 1 s doubling to 60 s or after what
+//     Retry-After says, for ever. The server may have stored the write; writing it
+//     again changes nothing.
+//   - 401, 403, 404: paused until somebody has put it right, an empty write every
+//     few minutes tells.
+//   - 413: the batch is halved, and later ones stay that small.
+//   - 400, 422: the batch is halved down to the entry that InfluxDB does not take.
+//     That is rejected: it leaves the queue and stays visible in the journal with
+//     the server's words. The others are sent. Entries older than the bucket's
+//     retention go the same way, or they would stand in the way of newer ones for
+//     ever; State.BucketWarning says what to do.
+//
+// Entries are sent in their order, writes in batches, deletes at their place
+// between them.
+func (e *Exporter) Step(ctx context.Context) (time.Duration, error) {
+	wait, err := e.step(ctx)
+	if err != nil {
+		return e.failed(ctx, err)
+	}
+	e.failures, e.pauses = 0, 0
+	return wait, nil
+}
+
+func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
+	if !e.prepared {
+		if err := e.prepare(ctx); err != nil {
+			return 0, err
+		}
+		e.prepared = true
+	}
+	entries, err := e.options.Journal.Take(ctx, e.options.BatchSize)
+	if err != nil {
+		return 0, err
+	}
+	if len(entries) > 0 {
+		return 0, e.drain(ctx, entries)
+	}
+	if e.now().Sub(e.contact) >= idleProbe {
+		if err := e.preflight(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return lookInterval, e.askHeld(ctx)
+}
+
+// failed decides what follows from an error of a step.
+func (e *Exporter) failed(ctx context.Context, err error) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	failure, ok := errors.AsType[*Error](err)
+	if !ok { // of the journal
+		e.failures++
+		return backoff(e.failures, rand.Float64()), err
+	}
+	if failure.temporary() {
+		e.failures++
+		e.update(func(s *State) {
+			s.Up = new(false)
+			s.WriteRetries++
+		})
+		return max(backoff(e.failures, rand.Float64()), failure.RetryAfter), err
+	}
+	e.pauses++
+	e.prepared = false
+	e.update(func(s *State) {
+		s.Up = new(false)
+		s.Paused = e.hint(failure)
+	})
+	return max(probe(e.pauses), failure.RetryAfter), err
+}
+
+// succeeded notes that InfluxDB took a request.
+func (e *Exporter) succeeded(change func(*State)) {
+	e.contact = e.now()
+	e.update(func(s *State) {
+		s.Up = new(true)
+		s.LastSuccess = e.contact
+		s.Paused = ""
+		change(s)
+	})
+}
+
+// refused counts a request that InfluxDB did not take and returns err.
+func (e *Exporter) refused(err error) error {
+	if failure, ok := errors.AsType[*Error](err); ok {
+		e.update(func(s *State) { s.WriteFailures[failure.Reason]++ })
+	}
+	return err
+}
+
+func (e *Exporter) now() time.Time { return e.options.Clock.Now() }
+
+// drain sends entries in their order.
+func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
+	var batch []encoded
+	lines, size := 0, 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := e.send(ctx, batch)
+		batch, lines, size = batch[:0], 0, 0
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Kind == journal.EntryAccount {
+			if err := e.applySettings(ctx); err != nil {
+				return err
+			}
+		}
+		next, err := e.encoder.encode(entry)
+		if err != nil {
+			if err := e.reject(ctx, encoded{entry: entry}, err.Error()); err != nil {
+				return err
+			}
+			continue
+		}
+		if lines+next.count > e.options.BatchSize || size+len(next.lines) > e.maxRequest || len(next.deletes) > 0 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if len(next.deletes) > 0 {
+			if err := e.sendWithDeletes(ctx, next); err != nil {
+				return err
+			}
+			continue
+		}
+		batch = append(batch, next)
+		lines += next.count
+		size += len(next.lines)
+	}
+	return flush()
+}
+
+// sendWithDeletes sends an entry that deletes points.
+func (e *Exporter) sendWithDeletes(ctx context.Context, one encoded) error {
+	for _, point := range one.deletes {
+		if err := e.deletePoint(ctx, point); err != nil {
+			failure, ok := errors.AsType[*Error](err)
+			if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable {
+				return err
+			}
+			return e.rejectUnlessDown(ctx, one, failure)
+		}
+	}
+	if one.count > 0 {
+		return e.send(ctx, []encoded{one})
+	}
+	return e.options.Journal.Sent(ctx, []journal.Entry{one.entry})
+}
+
+// send writes the lines of a batch and takes it out of the outbox. A part that
+// InfluxDB never takes is rejected.
+func (e *Exporter) send(ctx context.Context, batch []encoded) error {
+	err := e.write(ctx, batch)
+	if err == nil {
+		entries := make([]journal.Entry, len(batch))
+		for i := range batch {
+			entries[i] = batch[i].entry
+		}
+		return e.options.Journal.Sent(ctx, entries)
+	}
+	failure, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	switch failure.Reason {
+	case TooLarge:
+		if len(batch) > 1 {
+			e.maxRequest = max(min(e.maxRequest, size(batch)/2), minRequest)
+		}
+	case Invalid, Unprocessable:
+		if failure.retention() {
+			kept, err := e.rejectForgotten(ctx, batch)
+			if err != nil || len(kept) == 0 {
+				return err
+			}
+			if len(kept) < len(batch) {
+				return e.send(ctx, kept)
+			}
+		}
+	default:
+		return err
+	}
+	if len(batch) == 1 {
+		return e.rejectUnlessDown(ctx, batch[0], failure)
+	}
+	half := len(batch) / 2
+	if err := e.send(ctx, batch[:half]); err != nil {
+		return err
+	}
+	return e.send(ctx, batch[half:])
+}
+
+// write makes one request of a batch.
+func (e *Exporter) write(ctx context.Context, batch []encoded) error {
+	var body strings.Builder
+	body.Grow(size(batch))
+	lines := uint64(0)
+	for i := range batch {
+		body.WriteString(batch[i].lines)
+		lines += uint64(batch[i].count)
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if err := e.writer.WriteRecord(ctx, body.String()); err != nil {
+		if _, ok := errors.AsType[*Error](err); !ok {
+			err = &Error{Reason: Network, Err: err}
+		}
+		return e.refused(err)
+	}
+	e.succeeded(func(s *State) { s.PointsWritten += lines })
+	return nil
+}
+
+func size(batch []encoded) int {
+	n := 0
+	for i := range batch {
+		n += len(batch[i].lines)
+	}
+	return n
+}
+
+// preflight asks with an empty write, which changes nothing, whether server,
+// token and bucket are all right.
+func (e *Exporter) preflight(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	query := url.Values{"org": {e.options.Org}, "bucket": {e.options.Bucket}, "precision": {"ns"}}
+	if err := e.server.call(ctx, http.MethodPost, "api/v2/write", query, nil, nil); err != nil {
+		return e.refused(err)
+	}
+	e.succeeded(func(*State) {})
+	return nil
+}
+
+// rejectUnlessDown rejects an entry that InfluxDB has refused, unless it refuses
+// an empty write too: then the fault is not the entry's. (A TLS port answers 400
+// to anything that is not TLS.)
+func (e *Exporter) rejectUnlessDown(ctx context.Context, one encoded, failure *Error) error {
+	if err := e.preflight(ctx); err != nil {
+		return err
+	}
+	return e.reject(ctx, one, failure.Message)
+}
+
+func (e *Exporter) reject(ctx context.Context, one encoded, reason string) error {
+	if err := e.options.Journal.Reject(ctx, one.entry, reason); err != nil {
+		return err
+	}
+	e.update(func(s *State) { s.PointsRejected += uint64(max(one.count, 1)) })
+	if n, ok := e.rejections.allow(time.Now()); ok {
+		e.log.Error("InfluxDB never takes this entry; it stays in the journal as rejected", "account", one.entry.Account, "seq", one.entry.Seq, "reason", reason, "rejected", n)
+	}
+	return nil
+}
+
+// rejectForgotten rejects the entries that are older than the bucket's retention,
+// and returns the others, oldest first. Which ones they are follows from the
+// first that is taken, so a handful of writes finds them in any batch.
+func (e *Exporter) rejectForgotten(ctx context.Context, batch []encoded) ([]encoded, error) {
+	batch = slices.SortedStableFunc(slices.Values(batch), func(a, b encoded) int { return cmp.Compare(a.newest, b.newest) })
+	var stop error
+	words := ""
+	kept, _ := slices.BinarySearchFunc(batch, 0, func(one encoded, _ int) int {
+		if stop != nil {
+			return 1
+		}
+		err := e.write(ctx, []encoded{one})
+		failure, ok := errors.AsType[*Error](err)
+		if ok && failure.retention() {
+			words = failure.Message
+			return -1
+		}
+		if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable && failure.Reason != TooLarge {
+			stop = err // nil if it was taken
+		}
+		return 1
+	})
+	if stop != nil {
+		return nil, stop
+	}
+	for _, one := range batch[:kept] {
+		if err := e.reject(ctx, one, "older than the bucket keeps: "+words); err != nil {
+			return nil, err
+		}
+	}
+	return batch[kept:], nil
+}

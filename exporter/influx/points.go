@@ -1,0 +1,350 @@
+package influx
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/influxdata/influxdb-client-go/v2/api/write"
+	protocol "github.com/influxdata/line-protocol"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// The measurements. Everything but the account (and a credit's position, a
+// ranking's year) is a field: one series per listener, and a correction
+// overwrites a point instead of making a second one.
+const (
+	measurementListen       = "listen"
+	measurementListenArtist = "listen_artist"
+	measurementArtistTotal  = "artist_total"
+	measurementAlbumTotal   = "album_total"
+	measurementTrackTotal   = "track_total"
+	measurementArtistYear   = "artist_year"
+	measurementGap          = "gap"
+	measurementAccount      = "account"
+)
+
+const (
+	// maxText is the longest string field, as InfluxDB documents it.
+	maxText = 64 << 10
+	// maxTag keeps a series key far below its 65,535 bytes.
+	maxTag = 1 << 10
+)
+
+// Times of points lie between 2000-01-01 and 2200-01-01, in ns. Others come from
+// a broken clock or export. The bound is not the time of this machine, which may
+// be wrong just after it has started.
+const (
+	earliest = 946_684_800 * int64(time.Second)
+	latest   = 7_258_118_400 * int64(time.Second)
+)
+
+// encoded is an outbox entry in InfluxDB's words: lines to write, then points to
+// delete.
+type encoded struct {
+	entry   journal.Entry
+	lines   string // line protocol, each line with its newline
+	count   int    // of lines
+	newest  int64  // time of its newest line, ns
+	deletes []identity
+}
+
+// identity is what InfluxDB tells points apart by. Tags that it does not name
+// may have any value.
+type identity struct {
+	measurement string
+	tags        [][2]string
+	timeNS      int64
+}
+
+// encoder turns entries into line protocol. Its types are fixed: int64, float64,
+// bool and string. Every point has every field every time, "" or false or 0
+// where nothing is known, since InfluxDB merges the fields of two writes of one
+// point: one left out would keep its old value.
+type encoder struct {
+	counted int64 // ms from which on a play counts
+	zone    func(account string) *time.Location
+	name    func(account string) string
+
+	buffer bytes.Buffer
+	count  int
+	newest int64
+	err    error
+}
+
+// encode returns e in InfluxDB's words, or why it has none.
+func (c *encoder) encode(e journal.Entry) (encoded, error) {
+	c.buffer.Reset()
+	c.count, c.newest, c.err = 0, 0, nil
+	account := tagText(e.Account)
+	if account == "" {
+		// Without its tag the point would be one of another series.
+		return encoded{}, errors.New("entry without account")
+	}
+	var deletes []identity
+	gone := func(measurement string, timeNS int64, tags ...[2]string) {
+		tags = append([][2]string{{"account", account}}, tags...)
+		deletes = append(deletes, identity{measurement, tags, timeNS})
+	}
+	switch e.Kind {
+	case journal.EntryPlay:
+		c.play(account, e.Play)
+	case journal.EntryPlayGone:
+		gone(measurementListen, e.TimeNS)
+		gone(measurementListenArtist, e.TimeNS)
+	case journal.EntryArtistTotal, journal.EntryAlbumTotal, journal.EntryTrackTotal:
+		measurement := totalMeasurement(e.Kind)
+		if e.Total.Empty() {
+			gone(measurement, syntheticTime(e.Total.Key))
+			break
+		}
+		c.total(measurement, account, e.Total)
+	case journal.EntryArtistYear:
+		year := [2]string{"year", strconv.Itoa(e.Year)}
+		for i := range e.Ranked {
+			c.ranked(account, year, i+1, &e.Ranked[i])
+		}
+		for _, key := range e.Left {
+			gone(measurementArtistYear, syntheticTime(key), year)
+		}
+	case journal.EntryGap:
+		if e.Gap == nil {
+			gone(measurementGap, e.TimeNS)
+			break
+		}
+		c.point(measurementGap, account, e.Gap.From.UnixNano()).
+			AddField("ended_ms", milli(e.Gap.To)).
+			AddField("open", e.Gap.Open()).
+			end()
+	case journal.EntryAccount:
+		c.point(measurementAccount, account, syntheticTime(e.Account)).
+			AddField("timezone", c.zone(e.Account).String()).
+			AddField("name", fieldText(c.name(e.Account))).
+			end()
+	default:
+		return encoded{}, fmt.Errorf("entry of an unknown kind %d", e.Kind)
+	}
+	if c.err != nil {
+		return encoded{}, c.err
+	}
+	return encoded{entry: e, lines: c.buffer.String(), count: c.count, newest: c.newest, deletes: deletes}, nil
+}
+
+func totalMeasurement(kind journal.EntryKind) string {
+	switch kind {
+	case journal.EntryArtistTotal:
+		return measurementArtistTotal
+	case journal.EntryAlbumTotal:
+		return measurementAlbumTotal
+	default:
+		return measurementTrackTotal
+	}
+}
+
+// play writes one listen and one listen_artist for each credited artist. Their
+// tag pos is the position in the credits and no role: two guests of one play
+// would be one point.
+func (c *encoder) play(account string, p *journal.Play) {
+	ended := p.EndedAt.In(c.zone(p.Account))
+	weekday := int64(ended.Weekday())
+	if weekday == 0 {
+		weekday = 7 // Sunday
+	}
+	var plays int64
+	if p.MSPlayed >= c.counted {
+		plays = 1
+	}
+	names := make([]string, len(p.Item.Artists))
+	for i, artist := range p.Item.Artists {
+		names[i] = artist.Name
+	}
+	var first journal.Artist
+	if len(p.Item.Artists) > 0 {
+		first = p.Item.Artists[0]
+	}
+	// All who saw it, the earliest kind of witness first: "playback,recently_played".
+	witnesses := make([]string, len(p.Witnesses))
+	for i, witness := range p.Witnesses {
+		witnesses[i] = witness.String()
+	}
+	trackID, kind, incognito := fieldText(p.Item.ID()), p.Item.Kind.String(), isTrue(p.Incognito)
+	c.point(measurementListen, account, p.PointNS).
+		AddField("plays", plays).
+		AddField("ms_played", p.MSPlayed).
+		AddField("duration_ms", p.Item.DurationMS).
+		AddField("hour", int64(ended.Hour())).
+		AddField("weekday", weekday).
+		AddField("track", fieldText(p.Item.Name)).
+		AddField("track_id", trackID).
+		AddField("artist", fieldText(first.Name)).
+		AddField("artist_id", fieldText(first.ID)).
+		AddField("artists", fieldText(strings.Join(names, "; "))).
+		AddField("album", fieldText(p.Item.Album)).
+		AddField("album_id", fieldText(p.Item.AlbumID)).
+		AddField("isrc", fieldText(p.Item.ISRC)).
+		AddField("release_year", releaseYear(p.Item.ReleaseDate)).
+		AddField("image_url", fieldText(p.Item.ImageURL)).
+		AddField("kind", kind).
+		AddField("skipped", isTrue(p.Skipped)).
+		AddField("shuffle", isTrue(p.Shuffle)).
+		AddField("offline", isTrue(p.Offline)).
+		AddField("incognito", incognito).
+		AddField("device", fieldText(p.Device)).
+		AddField("device_type", fieldText(p.DeviceType)).
+		AddField("platform", fieldText(p.Platform)).
+		AddField("country", fieldText(p.Country)).
+		AddField("context_type", fieldText(p.ContextType)).
+		AddField("context_uri", fieldText(p.ContextURI)).
+		AddField("reason_start", fieldText(p.ReasonStart)).
+		AddField("reason_end", fieldText(p.ReasonEnd)).
+		AddField("explicit", isTrue(p.Item.Explicit)).
+		AddField("witness", strings.Join(witnesses, ",")).
+		end()
+	for i, artist := range p.Item.Artists {
+		c.point(measurementListenArtist, account, p.PointNS, [2]string{"pos", strconv.Itoa(i)}).
+			AddField("artist", fieldText(artist.Name)).
+			AddField("artist_id", fieldText(artist.ID)).
+			AddField("plays", plays).
+			AddField("ms_played", p.MSPlayed).
+			AddField("ms_share", float64(p.MSPlayed)/float64(len(p.Item.Artists))).
+			AddField("track_id", trackID).
+			AddField("kind", kind).
+			AddField("incognito", incognito).
+			end()
+	}
+}
+
+func (c *encoder) total(measurement, account string, t *journal.Total) {
+	c.point(measurement, account, syntheticTime(t.Key)).
+		AddField("id", fieldText(t.ID)).
+		AddField("name", fieldText(t.Name)).
+		AddField("artist", fieldText(t.Artist)).
+		AddField("image_url", fieldText(t.ImageURL)).
+		AddField("plays", t.Plays).
+		AddField("ms_played", t.MSPlayed).
+		AddField("first_ms", milli(t.First)).
+		AddField("last_ms", milli(t.Last)).
+		end()
+}
+
+func (c *encoder) ranked(account string, year [2]string, rank int, t *journal.Total) {
+	c.point(measurementArtistYear, account, syntheticTime(t.Key), year).
+		AddField("name", fieldText(t.Name)).
+		AddField("rank", int64(rank)).
+		AddField("plays", t.Plays).
+		AddField("ms_played", t.MSPlayed).
+		end()
+}
+
+// point is a write.Point that its encoder takes at the end.
+type point struct {
+	*write.Point
+	encoder *encoder
+}
+
+// point starts a point. Only account and text that is ours may be tags.
+func (c *encoder) point(measurement, account string, timeNS int64, tags ...[2]string) point {
+	p := write.NewPointWithMeasurement(measurement).AddTag("account", account)
+	for _, tag := range tags {
+		p.AddTag(tag[0], tag[1])
+	}
+	if timeNS < earliest || timeNS >= latest {
+		c.err = fmt.Errorf("time of the point is %s: not within 2000 to 2200", time.Unix(0, timeNS).UTC().Format(time.RFC3339Nano))
+	}
+	p.SetTime(time.Unix(0, timeNS))
+	c.newest = max(c.newest, timeNS)
+	return point{p, c}
+}
+
+// AddField adds a field; value must be int64, float64, bool or a fieldText.
+func (p point) AddField(key string, value any) point {
+	p.Point.AddField(key, value)
+	return p
+}
+
+func (p point) end() {
+	lines := protocol.NewEncoder(&p.encoder.buffer)
+	lines.FailOnFieldErr(true)
+	if _, err := lines.Encode(p.Point); err != nil {
+		p.encoder.err = fmt.Errorf("encode %s: %w", p.Name(), err)
+	}
+	p.encoder.count++
+}
+
+// syntheticTime is where the one point of a thing that has no time of its own
+// stands: always at the same ns of 2000-01-01, so that it is overwritten in place
+// and adds no series.
+func syntheticTime(key string) int64 {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(key))
+	return earliest + int64(hash.Sum64()%uint64(24*time.Hour))
+}
+
+// fieldText returns s as a string field takes it: valid UTF-8 of at most 64 KiB
+// without control characters. The client would write a newline as the two
+// characters \n, and InfluxDB keeps bytes that are no UTF-8, which Flux and JSON
+// then cannot show.
+func fieldText(s string) string { return clean(s, maxText) }
+
+// tagText returns s as a tag value takes it. A backslash at its end would escape
+// what follows, and InfluxDB has no way to write it.
+func tagText(s string) string {
+	return strings.TrimRight(clean(s, maxTag), `\`)
+}
+
+func clean(s string, size int) string {
+	if plain(s) && len(s) <= size {
+		return s
+	}
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r // U+FFFD for a byte that is no UTF-8
+	}, s)
+	if len(s) <= size {
+		return s
+	}
+	for size > 0 && !utf8.RuneStart(s[size]) {
+		size--
+	}
+	return s[:size]
+}
+
+// plain tells whether clean would leave s as it is, apart from its length.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// releaseYear is the year of a release date, which is a year, a month or a day.
+// Spotify says "0000" where it does not know: 0.
+func releaseYear(date string) int64 {
+	year, _, _ := strings.Cut(date, "-")
+	n, err := strconv.ParseUint(year, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int64(n)
+}
+
+// isTrue is false for what nobody knows.
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// milli is t in ms since 1970, 0 if it is not known.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
