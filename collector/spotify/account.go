@@ -57,13 +57,22 @@ func (c *client) send(req *http.Request) (answer, error) {
 	}
 }
 
-// get sends a GET. path is below the API's base URL.
-func (c *client) get(ctx context.Context, endpoint, path string) (answer, error) {
+// get sends a GET and has read decode the answer, which is gone afterwards.
+// path is below the API's base URL.
+func (c *client) get(ctx context.Context, endpoint, path string, read func(answer) error) error {
 	req, err := http.NewRequestWithContext(withEndpoint(ctx, endpoint), http.MethodGet, c.app.api+path, nil)
 	if err != nil {
-		return answer{}, fmt.Errorf("spotify %s: %w", endpoint, err)
+		return fmt.Errorf("spotify %s: %w", endpoint, err)
 	}
-	return c.send(req)
+	a, err := c.send(req)
+	if err != nil {
+		return err
+	}
+	defer c.app.reuse(a)
+	if err := read(a); err != nil {
+		return decodeError(endpoint, err)
+	}
+	return nil
 }
 
 func decodeError(endpoint string, err error) *Error {
@@ -71,23 +80,22 @@ func decodeError(endpoint string, err error) *Error {
 }
 
 // me asks for the person whose tokens these are: GET /me.
-func (c *client) me(ctx context.Context) (Profile, error) {
-	a, err := c.get(ctx, endpointMe, "me")
-	if err != nil {
-		return Profile{}, err
-	}
-	var me struct {
-		zmb3.PrivateUser
-		AccountID string `json:"account_id"` // newer than zmb3
-	}
-	if err := decode(a.body, &me); err != nil {
-		return Profile{}, decodeError(endpointMe, err)
-	}
-	p := Profile{AccountID: me.AccountID, UserID: me.ID, DisplayName: me.DisplayName}
-	if !p.known() {
-		return Profile{}, decodeError(endpointMe, errors.New("neither account_id nor id"))
-	}
-	return p, nil
+func (c *client) me(ctx context.Context) (p Profile, err error) {
+	err = c.get(ctx, endpointMe, "me", func(a answer) error {
+		var me struct {
+			zmb3.PrivateUser
+			AccountID string `json:"account_id"` // newer than zmb3
+		}
+		if err := decode(a.body.Bytes(), &me); err != nil {
+			return err
+		}
+		p = Profile{AccountID: me.AccountID, UserID: me.ID, DisplayName: me.DisplayName}
+		if !p.known() {
+			return errors.New("neither account_id nor id")
+		}
+		return nil
+	})
+	return p, err
 }
 
 // Account is the Web API for one account, with the token from its file. A
@@ -119,19 +127,17 @@ func (a *App) Account(tokens Tokens, alias string) *Account {
 func (c *Account) Me(ctx context.Context) (Profile, error) { return c.me(ctx) }
 
 // Player asks what plays: GET /me/player, episodes included.
-func (c *Account) Player(ctx context.Context) (Player, error) {
-	a, err := c.get(ctx, endpointPlayer, "me/player?additional_types=track,episode")
-	if err != nil {
-		return Player{}, err
-	}
-	var p Player
-	if a.status != http.StatusNoContent {
-		if p, err = decodePlayer(a.body); err != nil {
-			return Player{}, decodeError(endpointPlayer, err)
+func (c *Account) Player(ctx context.Context) (p Player, err error) {
+	err = c.get(ctx, endpointPlayer, "me/player?additional_types=track,episode", func(a answer) error {
+		if a.status != http.StatusNoContent {
+			if p, err = decodePlayer(a.body.Bytes()); err != nil {
+				return err
+			}
 		}
-	}
-	p.ReceivedAt, p.RoundTrip = a.receivedAt, a.roundTrip
-	return p, nil
+		p.ReceivedAt, p.RoundTrip = a.receivedAt, a.roundTrip
+		return nil
+	})
+	return p, err
 }
 
 // RecentlyPlayed asks for the last fifty plays, always all of them: plays of
@@ -140,21 +146,19 @@ func (c *Account) Player(ctx context.Context) (Player, error) {
 //
 // With an error of ReasonDecode the Page has what could be read, and no
 // digest.
-func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (Page, error) {
-	a, err := c.get(ctx, endpointRecentlyPlayed, "me/player/recently-played?limit=50")
-	if err != nil {
-		return Page{}, err
-	}
-	p := Page{Digest: c.app.digest(a.body), ReceivedAt: a.receivedAt}
-	if p.Digest == known {
-		p.Unchanged = true
-		return p, nil
-	}
-	if p.Plays, err = decodeRecentlyPlayed(a.body); err != nil {
-		p.Digest = 0
-		return p, decodeError(endpointRecentlyPlayed, err)
-	}
-	return p, nil
+func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (p Page, err error) {
+	err = c.get(ctx, endpointRecentlyPlayed, "me/player/recently-played?limit=50", func(a answer) error {
+		p.ReceivedAt = a.receivedAt
+		digest := c.app.digest(a.body.Bytes())
+		if p.Unchanged = digest == known; !p.Unchanged {
+			if p.Plays, err = decodeRecentlyPlayed(a.body.Bytes()); err != nil {
+				return err
+			}
+		}
+		p.Digest = digest
+		return nil
+	})
+	return p, err
 }
 
 // Track asks for one track of the catalogue.

@@ -9,6 +9,7 @@
 package spotify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	spotifyauth "github.com/zmb3/spotify/v2/auth"
@@ -60,6 +62,7 @@ type App struct {
 	before    func(ctx context.Context, endpoint string) error
 	log       *slog.Logger
 	seed      maphash.Seed // of the digests of pages
+	spare     atomic.Pointer[bytes.Buffer]
 }
 
 // New checks o and fills in its defaults. It sends nothing.

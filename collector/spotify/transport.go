@@ -3,7 +3,6 @@ package spotify
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -56,7 +55,7 @@ const (
 type answer struct {
 	status int
 	header http.Header
-	body   []byte
+	body   *bytes.Buffer // goes back with App.reuse
 
 	// receivedAt is the middle between the request and the answer's head:
 	// the best guess at when Spotify looked.
@@ -75,14 +74,16 @@ func (send sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	// These bodies are small and their readers keep them as long as they
+	// like, so that the buffer is theirs.
 	return &http.Response{
 		StatusCode:    a.status,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        a.header,
-		Body:          io.NopCloser(bytes.NewReader(a.body)),
-		ContentLength: int64(len(a.body)),
+		Body:          io.NopCloser(a.body),
+		ContentLength: int64(a.body.Len()),
 		Request:       req,
 	}, nil
 }
@@ -116,12 +117,15 @@ func (a *App) send(req *http.Request) (answer, error) {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		return answer{}, statusError(endpoint, resp, body, a.clock.Now())
 	}
-	body, err := readBody(resp)
-	if errors.Is(err, errTooLong) {
-		return answer{}, &Error{Endpoint: endpoint, Status: resp.StatusCode, Reason: ReasonDecode, Message: err.Error()}
+	body := a.spare.Swap(nil)
+	if body == nil {
+		body = new(bytes.Buffer)
 	}
-	if err != nil {
+	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
 		return answer{}, sendError(ctx, endpoint, err)
+	}
+	if body.Len() > maxBody {
+		return answer{}, &Error{Endpoint: endpoint, Status: resp.StatusCode, Reason: ReasonDecode, Message: "answer of more than 4 MiB"}
 	}
 	return answer{
 		status:     resp.StatusCode,
@@ -140,21 +144,10 @@ func sendError(ctx context.Context, endpoint string, err error) error {
 	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean(err.Error()), err: err}
 }
 
-var errTooLong = errors.New("answer of more than 4 MiB")
-
-// readBody reads in one piece what announces its length: growing a buffer to
-// the size of a page costs more than hashing the page.
-func readBody(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > maxBody {
-		return nil, errTooLong
-	}
-	var buf bytes.Buffer
-	buf.Grow(int(max(resp.ContentLength, 0)) + bytes.MinRead)
-	if _, err := buf.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return nil, err
-	}
-	if buf.Len() > maxBody {
-		return nil, errTooLong
-	}
-	return buf.Bytes(), nil
+// reuse keeps the buffer of an answer that has been read for the next one. A
+// page takes up to 450 KB: to get and clear that for each costs more than to
+// hash it.
+func (a *App) reuse(answer answer) {
+	answer.body.Reset()
+	a.spare.Store(answer.body)
 }
