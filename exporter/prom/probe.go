@@ -15,13 +15,13 @@ import (
 const probeTimeout = 5 * time.Second
 
 // Probe asks /-/healthy of the exporter that listens on address, for containers
-// that have no shell and no curl. It needs no web config file: whether there is
-// TLS shows at the first try, and a server that asks for a password, a client's
-// certificate or patience serves.
+// that have no shell and no curl. As for net.Dial, no host and 0.0.0.0 mean this
+// machine. It needs no web config file: whether there is TLS shows at the first
+// try, and a server that asks for a password, a client's certificate or patience
+// serves.
 func Probe(ctx context.Context, address string) error {
-	host, err := reachable(address)
-	if err != nil {
-		return err
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("WEB_LISTEN_ADDRESS: must be host:port or :port, like %s (got %q)", DefaultListenAddress, address)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -30,19 +30,19 @@ func Probe(ctx context.Context, address string) error {
 		// This machine asks itself, by an address that no certificate names.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
-	status, err := probe(ctx, client, "http://"+host)
+	status, err := probe(ctx, client, "http://"+address)
 	if status == http.StatusBadRequest { // Go's answer to plain HTTP on a TLS port
-		status, err = probe(ctx, client, "https://"+host)
+		status, err = probe(ctx, client, "https://"+address)
 	}
 	switch {
 	case demandsCertificate(err):
 		return nil
 	case err != nil:
-		return fmt.Errorf("ask %s for its health: %w", host, err)
+		return fmt.Errorf("ask %s for its health: %w", address, err)
 	case status == http.StatusOK, status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
 		return nil
 	}
-	return fmt.Errorf("ask %s for its health: %d %s", host, status, http.StatusText(status))
+	return fmt.Errorf("ask %s for its health: %d %s", address, status, http.StatusText(status))
 }
 
 func probe(ctx context.Context, client *http.Client, base string) (status int, err error) {
@@ -64,19 +64,4 @@ func probe(ctx context.Context, client *http.Client, base string) (status int, e
 func demandsCertificate(err error) bool {
 	alert, ok := errors.AsType[*net.OpError](err)
 	return ok && alert.Op == "remote error"
-}
-
-// reachable returns address with the loopback address where it means all of
-// this machine's.
-func reachable(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("WEB_LISTEN_ADDRESS: must be host:port or :port, like %s (got %q)", DefaultListenAddress, address)
-	}
-	if ip := net.ParseIP(host); host == "" || ip.Equal(net.IPv4zero) {
-		host = "127.0.0.1"
-	} else if ip.Equal(net.IPv6unspecified) {
-		host = "::1"
-	}
-	return net.JoinHostPort(host, port), nil
 }

@@ -82,6 +82,13 @@ func TestServeFinishesWhatItHasBegun(t *testing.T) {
 	go func() {
 		<-begun
 		cancel()
+		for { // until the end has begun
+			connection, err := net.Dial("tcp", server.Addr().String())
+			if err != nil {
+				break
+			}
+			_ = connection.Close()
+		}
 		close(goOn)
 	}()
 	response, err := http.Get("http://" + server.Addr().String())
