@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // facts, whatever their order of arrival: field by field the most trusted source
 // that has it, of the Web API's answers the latest.
 type catalogue struct {
-	tx       *sql.Tx
+	tx       *transaction
 	items    map[int64]*itemRow
 	byName   map[string]*itemRow // by identity
 	lastItem int64
@@ -49,9 +50,9 @@ func itemIdentity(i *Item) string {
 	return string(rune(i.Kind)) + keySeparator + i.SongKey()
 }
 
-func newCatalogue(tx *sql.Tx) (*catalogue, error) {
+func newCatalogue(tx *transaction) (*catalogue, error) {
 	c := &catalogue{tx: tx, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}}
-	err := tx.QueryRow("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)").Scan(&c.lastItem, &c.lastFact)
+	err := tx.get("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)", nil, []any{&c.lastItem, &c.lastFact})
 	if err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
 	}
@@ -63,7 +64,7 @@ func (c *catalogue) learn(said []learned) error {
 	if err := c.find(said); err != nil {
 		return err
 	}
-	var known []any
+	var known []int64
 	for i := range said {
 		if row := c.byName[itemIdentity(&said[i].item)]; row != nil {
 			known = append(known, row.id)
@@ -120,11 +121,11 @@ func (c *catalogue) learn(said []learned) error {
 		s.fact = have[at].id
 		if s.source == FromAPI && s.seenMS > have[at].seenMS {
 			have[at].seenMS = s.seenMS
-			// The row may still wait in the inserter.
-			if err := newFacts.flush(); err != nil {
+			// The row may still wait in the inserter, and so may its item.
+			if err := errors.Join(items.flush(), newFacts.flush()); err != nil {
 				return fmt.Errorf("store fact: %w", err)
 			}
-			if _, err := c.tx.Exec("UPDATE fact SET seen_ms = ? WHERE id = ?", s.seenMS, s.fact); err != nil {
+			if _, err := c.tx.exec("UPDATE fact SET seen_ms = ? WHERE id = ?", s.seenMS, s.fact); err != nil {
 				return fmt.Errorf("store fact: %w", err)
 			}
 			if len(have) > 1 {
@@ -143,7 +144,7 @@ func (c *catalogue) learn(said []learned) error {
 
 // find loads the items that are said something of.
 func (c *catalogue) find(said []learned) error {
-	var uris, names []any
+	var uris, names []string
 	seen := map[string]bool{}
 	for i := range said {
 		identity := itemIdentity(&said[i].item)
@@ -157,79 +158,74 @@ func (c *catalogue) find(said []learned) error {
 			names = append(names, said[i].item.SongKey())
 		}
 	}
-	if err := c.load("item.uri IN (%s) AND item.uri <> ''", uris); err != nil {
-		return err
+	if len(uris) > 0 {
+		if err := c.load("item.uri "+inList+" AND item.uri <> ''", list(uris)); err != nil {
+			return err
+		}
 	}
-	return c.load("item.song_key IN (%s) AND item.uri = ''", names)
+	if len(names) > 0 {
+		return c.load("item.song_key "+inList+" AND item.uri = ''", list(names))
+	}
+	return nil
 }
 
 // loadItems fills in the items that reports or plays have named by id.
 func (c *catalogue) loadItems() error {
-	var missing []any
+	var missing []int64
 	for id, row := range c.items {
 		if row.titleKey == "" && row.Kind == Unknown && row.Name == "" {
 			missing = append(missing, id)
 		}
 	}
-	slices.SortFunc(missing, func(a, b any) int { return int(a.(int64) - b.(int64)) })
-	return c.load("item.id IN (%s)", missing)
+	if len(missing) == 0 {
+		return nil
+	}
+	return c.load("item.id "+inList, list(missing))
 }
 
-// load reads the items that match, in statements of bounded size. A row that is
-// known by id already is filled in where it is.
-func (c *catalogue) load(where string, values []any) error {
-	for chunk := range slices.Chunk(values, 500) {
-		rows, err := c.tx.Query("SELECT "+itemColumns+" FROM item WHERE "+fmt.Sprintf(where, strings.Repeat("?,", len(chunk)-1)+"?"), chunk...)
+// load reads the items that match; values is a list. A row that is known by id
+// already is filled in where it is.
+func (c *catalogue) load(where, values string) error {
+	err := c.tx.each("SELECT "+itemColumns+" FROM item WHERE "+where, []any{values}, func(rows *sql.Rows) error {
+		var scan itemScan
+		if err := rows.Scan(scan.targets()...); err != nil {
+			return err
+		}
+		row, err := scan.item()
 		if err != nil {
-			return fmt.Errorf("read catalogue: %w", err)
+			return err
 		}
-		for rows.Next() {
-			var scan itemScan
-			if err := rows.Scan(scan.targets()...); err != nil {
-				rows.Close()
-				return fmt.Errorf("read catalogue: %w", err)
-			}
-			row, err := scan.item()
-			if err != nil {
-				rows.Close()
-				return err
-			}
-			if have := c.items[row.id]; have != nil {
-				*have = *row
-				row = have
-			}
-			c.items[row.id], c.byName[itemIdentity(&row.Item)] = row, row
+		if have := c.items[row.id]; have != nil {
+			*have = *row
+			row = have
 		}
-		if err := rows.Err(); err != nil {
-			return fmt.Errorf("read catalogue: %w", err)
-		}
+		c.items[row.id], c.byName[itemIdentity(&row.Item)] = row, row
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read catalogue: %w", err)
 	}
 	return nil
 }
 
 // facts reads what is known of items, by item.
-func (c *catalogue) facts(items []any) (map[int64][]*factRow, error) {
+func (c *catalogue) facts(items []int64) (map[int64][]*factRow, error) {
 	facts := map[int64][]*factRow{}
-	for chunk := range slices.Chunk(items, 500) {
-		rows, err := c.tx.Query("SELECT id, item, source, digest, seen_ms FROM fact WHERE item IN ("+strings.Repeat("?,", len(chunk)-1)+"?)", chunk...)
-		if err != nil {
-			return nil, fmt.Errorf("read facts: %w", err)
+	if len(items) == 0 {
+		return facts, nil
+	}
+	err := c.tx.each("SELECT id, item, source, digest, seen_ms FROM fact WHERE item "+inList, []any{list(items)}, func(rows *sql.Rows) error {
+		var f factRow
+		var digest []byte
+		if err := rows.Scan(&f.id, &f.item, &f.source, &digest, &f.seenMS); err != nil {
+			return err
 		}
-		for rows.Next() {
-			var f factRow
-			var digest []byte
-			if err := rows.Scan(&f.id, &f.item, &f.source, &digest, &f.seenMS); err != nil {
-				rows.Close()
-				return nil, fmt.Errorf("read facts: %w", err)
-			}
-			copy(f.digest[:], digest)
-			if !slices.ContainsFunc(facts[f.item], func(have *factRow) bool { return have.id == f.id }) {
-				facts[f.item] = append(facts[f.item], &f)
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return nil, fmt.Errorf("read facts: %w", err)
-		}
+		copy(f.digest[:], digest)
+		facts[f.item] = append(facts[f.item], &f)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
 	}
 	return facts, nil
 }
@@ -237,31 +233,26 @@ func (c *catalogue) facts(items []any) (map[int64][]*factRow, error) {
 // resolve derives items from their facts anew and stores those that change.
 func (c *catalogue) resolve(items map[*itemRow]bool) error {
 	for row := range items {
-		rows, err := c.tx.Query("SELECT source, content FROM fact WHERE item = ? ORDER BY source, seen_ms DESC, digest", row.id)
-		if err != nil {
-			return fmt.Errorf("read facts: %w", err)
-		}
 		var resolved itemRow
-		for first := true; rows.Next(); first = false {
-			var source Source
-			var content string
+		first := true
+		err := c.tx.each("SELECT content FROM fact WHERE item = ? ORDER BY source, seen_ms DESC, digest", []any{row.id}, func(rows *sql.Rows) error {
+			var content sql.RawBytes
 			var fact Item
-			if err := rows.Scan(&source, &content); err != nil {
-				rows.Close()
-				return fmt.Errorf("read facts: %w", err)
+			if err := rows.Scan(&content); err != nil {
+				return err
 			}
-			if err := json.Unmarshal([]byte(content), &fact); err != nil {
-				rows.Close()
-				return fmt.Errorf("read fact of item %d: %w", row.id, err)
+			if err := json.Unmarshal(content, &fact); err != nil {
+				return err
 			}
 			if first {
-				resolved.Item = fact
-				continue
+				resolved.Item, first = fact, false
+			} else {
+				resolved.fill(&fact)
 			}
-			resolved.fill(&fact)
-		}
-		if err := rows.Err(); err != nil {
-			return fmt.Errorf("read facts: %w", err)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read facts of item %d: %w", row.id, err)
 		}
 		resolved.id = row.id
 		resolved.setKeys()
@@ -281,7 +272,7 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		*row = resolved
 		c.changed = append(c.changed, row)
 		columns := strings.Split(strings.ReplaceAll(itemColumns, "item.", ""), ", ")[1:]
-		_, err = c.tx.Exec("UPDATE item SET "+strings.Join(columns, " = ?, ")+" = ? WHERE id = ?", append(row.values()[1:], row.id)...)
+		_, err = c.tx.exec("UPDATE item SET "+strings.Join(columns, " = ?, ")+" = ? WHERE id = ?", append(row.values()[1:], row.id)...)
 		if err != nil {
 			return fmt.Errorf("store item: %w", err)
 		}
@@ -300,7 +291,7 @@ func (c *catalogue) moves(old, resolved *itemRow) (bool, error) {
 		return false, nil
 	}
 	var others bool
-	err := c.tx.QueryRow("SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?, ?) AND id <> ?)", old.titleKey, resolved.titleKey, old.id).Scan(&others)
+	err := c.tx.get("SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?, ?) AND id <> ?)", []any{old.titleKey, resolved.titleKey, old.id}, []any{&others})
 	if err != nil {
 		return false, fmt.Errorf("read catalogue: %w", err)
 	}
@@ -341,7 +332,7 @@ func (c *catalogue) dirtyTotals(row *itemRow) error {
 		if key == "" {
 			continue
 		}
-		_, err := c.tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, key, created_ms)
+		_, err := c.tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, key, created_ms)
 			SELECT DISTINCT ?, account, ?, 0 FROM play WHERE item = ?`, kind, key, row.id)
 		if err != nil {
 			return fmt.Errorf("queue totals: %w", err)

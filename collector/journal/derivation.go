@@ -26,7 +26,7 @@ type derivation struct {
 // apply stores what differs.
 func (d *derivation) apply() error {
 	d.before = map[int64]*playRow{}
-	if err := d.load("play.id IN (%s)", sortedIDs(d.stale)); err != nil {
+	if err := d.read("play.id "+inList, list(slices.Sorted(maps.Keys(d.stale)))); err != nil {
 		return err
 	}
 	if err := d.identify(); err != nil {
@@ -40,43 +40,22 @@ func (d *derivation) apply() error {
 	return d.save()
 }
 
-func sortedIDs(ids map[int64]bool) []any {
-	var list []any
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		list = append(list, id)
-	}
-	return list
-}
-
-// load reads plays into before. where has a %s for the values' placeholders.
-func (d *derivation) load(where string, values []any) error {
-	for chunk := range slices.Chunk(values, 500) {
-		if err := d.read(fmt.Sprintf(where, strings.Repeat("?,", len(chunk)-1)+"?"), chunk...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// read reads plays into before.
 func (d *derivation) read(where string, values ...any) error {
-	rows, err := d.tx.Query("SELECT "+playColumns+" FROM play WHERE "+where, values...)
-	if err != nil {
-		return fmt.Errorf("read plays: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := d.tx.each("SELECT "+playColumns+" FROM play WHERE "+where, values, func(rows *sql.Rows) error {
 		var p playRow
 		var account, item int64
 		if err := rows.Scan(p.targets(&account, &item)...); err != nil {
-			return fmt.Errorf("read plays: %w", err)
+			return err
 		}
 		if d.catalogue.items[item] == nil {
 			d.catalogue.items[item] = &itemRow{id: item}
 		}
 		p.item = d.catalogue.items[item]
 		d.before[p.id] = &p
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("read plays: %w", err)
 	}
 	return d.catalogue.loadItems()
@@ -113,7 +92,7 @@ func (d *derivation) identify() error {
 		}
 	}
 	var last int64
-	if err := d.tx.QueryRow("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'play'), 0)").Scan(&last); err != nil {
+	if err := d.tx.get("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'play'), 0)", nil, []any{&last}); err != nil {
 		return fmt.Errorf("read plays: %w", err)
 	}
 	for i, c := range d.clusters {
@@ -244,7 +223,7 @@ func (d *derivation) place() {
 func (d *derivation) save() error {
 	kept := map[int64]bool{}
 	var changed []*playRow
-	var drop []any
+	var drop []int64
 	queue := newQueue(d.recording)
 	for _, p := range d.after {
 		kept[p.id] = true
@@ -274,8 +253,8 @@ func (d *derivation) save() error {
 			queue.forget(id)
 		}
 	}
-	for chunk := range slices.Chunk(drop, 500) {
-		if _, err := d.tx.Exec("DELETE FROM play WHERE id IN ("+strings.Repeat("?,", len(chunk)-1)+"?)", chunk...); err != nil {
+	if len(drop) > 0 {
+		if _, err := d.tx.exec("DELETE FROM play WHERE id "+inList, list(drop)); err != nil {
 			return fmt.Errorf("store plays: %w", err)
 		}
 	}
@@ -306,11 +285,10 @@ func (r *recording) exported(p *playRow) bool {
 // saveReports stores the new reports and points the others to their plays.
 func (d *derivation) saveReports() error {
 	var last int64
-	if err := d.tx.QueryRow("SELECT coalesce(max(id), 0) FROM report").Scan(&last); err != nil {
+	if err := d.tx.get("SELECT coalesce(max(id), 0) FROM report", nil, []any{&last}); err != nil {
 		return fmt.Errorf("read reports: %w", err)
 	}
 	reports := newInserter(d.tx, "INSERT INTO report", reportColumns)
-	var repoint *sql.Stmt
 	for i, c := range d.clusters {
 		play := d.ids[i]
 		for _, r := range c.reports {
@@ -322,14 +300,7 @@ func (d *derivation) saveReports() error {
 					return fmt.Errorf("store reports: %w", err)
 				}
 			case r.play != play:
-				if repoint == nil {
-					var err error
-					if repoint, err = d.tx.Prepare("UPDATE report SET play = ? WHERE id = ?"); err != nil {
-						return fmt.Errorf("store reports: %w", err)
-					}
-					defer repoint.Close()
-				}
-				if _, err := repoint.Exec(play, r.id); err != nil {
+				if _, err := d.tx.exec("UPDATE report SET play = ? WHERE id = ?", play, r.id); err != nil {
 					return fmt.Errorf("store reports: %w", err)
 				}
 				r.play = play
@@ -348,7 +319,7 @@ type queue struct {
 	createdMS int64
 	deletes   []*playRow
 	writes    []*playRow
-	forgotten []any
+	forgotten []int64
 	keys      map[totalKey]bool
 	years     map[int]bool
 }
@@ -393,8 +364,8 @@ func (j *Journal) year(alias string, endedMS int64) int {
 // flush stores the entries: deletions before writes, totals behind both, since
 // entries are sent in the order in which they were queued.
 func (q *queue) flush() error {
-	for chunk := range slices.Chunk(q.forgotten, 500) {
-		_, err := q.tx.Exec(fmt.Sprintf("DELETE FROM outbox WHERE kind = %d AND ref IN (%s?)", EntryPlay, strings.Repeat("?,", len(chunk)-1)), chunk...)
+	if len(q.forgotten) > 0 {
+		_, err := q.tx.exec("DELETE FROM outbox WHERE kind = ? AND account = ? AND ref "+inList, EntryPlay, q.account, list(q.forgotten))
 		if err != nil {
 			return fmt.Errorf("queue plays: %w", err)
 		}
@@ -441,16 +412,16 @@ func (q *queue) flush() error {
 // resend queues all plays of an item that the catalogue has learned more of,
 // whoever played it.
 func (r *recording) resend(row *itemRow) error {
-	_, err := r.tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, time_ns, created_ms)
+	_, err := r.tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, time_ns, created_ms)
 		SELECT ?, account, sent_ns, ? FROM play WHERE item = ? AND sent_credits > ?`,
 		EntryPlayGone, r.journal.now(), row.id, len(row.Artists))
 	if err != nil {
 		return fmt.Errorf("queue plays: %w", err)
 	}
-	if _, err := r.tx.Exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE item = ? AND sent_credits > ?", row.id, len(row.Artists)); err != nil {
+	if _, err := r.tx.exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE item = ? AND sent_credits > ?", row.id, len(row.Artists)); err != nil {
 		return fmt.Errorf("queue plays: %w", err)
 	}
-	_, err = r.tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms, due_ms)
+	_, err = r.tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms, due_ms)
 		SELECT ?1, account, id, ?2,
 			CASE witnesses WHEN ?3 THEN ended_ms + ?4 ELSE 0 END
 		FROM play WHERE item = ?5 AND ?6 AND (incognito IS NULL OR incognito = 0 OR ?7)`,

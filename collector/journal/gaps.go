@@ -15,7 +15,7 @@ import (
 // of that witness. It runs before the page's reports are stored.
 func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 	var lastMS, newestMS int64
-	err := r.tx.QueryRow("SELECT page_ms, page_newest_ms FROM account WHERE id = ?", r.account).Scan(&lastMS, &newestMS)
+	err := r.tx.get("SELECT page_ms, page_newest_ms FROM account WHERE id = ?", []any{r.account}, []any{&lastMS, &newestMS})
 	if err != nil {
 		return nil, fmt.Errorf("read last page: %w", err)
 	}
@@ -51,7 +51,7 @@ func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
-	_, err = r.tx.Exec("UPDATE account SET page_digest = ?, page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
+	_, err = r.tx.exec("UPDATE account SET page_digest = ?, page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
 		page.Digest[:], unixMilli(page.FetchedAt), newestMS, string(list), r.account)
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
@@ -68,16 +68,15 @@ type pagePlay struct {
 func (r *recording) openGap(fromMS, toMS int64) (*Gap, error) {
 	now := r.journal.now()
 	gap := &Gap{Account: r.alias, From: fromMilli(fromMS), To: fromMilli(toMS), FoundAt: fromMilli(now)}
-	err := r.tx.QueryRow("INSERT INTO gap (account, from_ms, to_ms, found_ms) VALUES (?, ?, ?, ?) RETURNING id",
-		r.account, fromMS, toMS, now).Scan(&gap.ID)
+	err := r.tx.get("INSERT INTO gap (account, from_ms, to_ms, found_ms) VALUES (?, ?, ?, ?) RETURNING id", []any{r.account, fromMS, toMS, now}, []any{&gap.ID})
 	if err != nil {
 		return nil, fmt.Errorf("store gap: %w", err)
 	}
 	return gap, queueGap(r.tx, r.account, gap.ID, now)
 }
 
-func queueGap(tx *sql.Tx, account, gap, nowMS int64) error {
-	_, err := tx.Exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) VALUES (?, ?, ?, ?)", EntryGap, account, gap, nowMS)
+func queueGap(tx *transaction, account, gap, nowMS int64) error {
+	_, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) VALUES (?, ?, ?, ?)", EntryGap, account, gap, nowMS)
 	if err != nil {
 		return fmt.Errorf("queue gap: %w", err)
 	}
@@ -110,14 +109,14 @@ var ErrNoGap = errors.New("no open gap of that id")
 
 // AcceptGap closes a gap that no import will ever cover.
 func (j *Journal) AcceptGap(ctx context.Context, id int64) error {
-	return j.write(ctx, func(tx *sql.Tx) error {
+	return j.write(ctx, func(tx *transaction) error {
 		return closeGap(tx, id, j.now(), "accepted")
 	})
 }
 
-func closeGap(tx *sql.Tx, id, nowMS int64, by string) error {
+func closeGap(tx *transaction, id, nowMS int64, by string) error {
 	var account int64
-	err := tx.QueryRow("UPDATE gap SET closed_ms = ?, closed_by = ? WHERE id = ? AND closed_ms = 0 RETURNING account", nowMS, by, id).Scan(&account)
+	err := tx.get("UPDATE gap SET closed_ms = ?, closed_by = ? WHERE id = ? AND closed_ms = 0 RETURNING account", []any{nowMS, by, id}, []any{&account})
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("gap %d: %w", id, ErrNoGap)
 	}

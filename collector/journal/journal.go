@@ -49,10 +49,12 @@ type Options struct {
 // Journal is an open journal. It may be used by several goroutines, and several
 // processes may have the same file open.
 type Journal struct {
-	path    string
-	options Options
-	db      *sql.DB // readers
-	writer  *sql.DB // one connection
+	path     string
+	options  Options
+	db       *sql.DB
+	writer   *sql.Conn            // of db, the only one that writes
+	writing  chan struct{}        // held while writer is in use
+	prepared map[string]*sql.Stmt // on writer
 
 	mu   sync.Mutex
 	wake chan struct{}
@@ -92,12 +94,12 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{path: path, options: options, wake: make(chan struct{})}
-	if j.writer, err = openDatabase(path, 1, "immediate"); err != nil {
+	j := &Journal{path: path, options: options, wake: make(chan struct{}), writing: make(chan struct{}, 1), prepared: map[string]*sql.Stmt{}}
+	if j.db, err = openDatabase(path); err != nil {
 		return nil, err
 	}
-	if j.db, err = openDatabase(path, 4, "deferred"); err != nil {
-		return nil, errors.Join(err, j.writer.Close())
+	if j.writer, err = j.db.Conn(ctx); err != nil {
+		return nil, errors.Join(explainSQLite(path, err), j.db.Close())
 	}
 	if err := j.migrate(ctx); err != nil {
 		return nil, errors.Join(explainSQLite(path, err), j.Close())
@@ -105,12 +107,12 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	return j, nil
 }
 
-func openDatabase(path string, connections int, begin string) (*sql.DB, error) {
+func openDatabase(path string) (*sql.DB, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	query := url.Values{"_txlock": {begin}, "_pragma": {
+	query := url.Values{"_pragma": {
 		"busy_timeout(15000)",
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
@@ -123,8 +125,8 @@ func openDatabase(path string, connections int, begin string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
 	return db, nil
 }
 
@@ -136,13 +138,13 @@ func (j *Journal) migrate(ctx context.Context) error {
 		return err
 	}
 	var version, application, tables int
-	if err := j.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := j.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
-	if err := j.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
+	if err := j.db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
 		return fmt.Errorf("read application id: %w", err)
 	}
-	if err := j.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+	if err := j.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return fmt.Errorf("read schema: %w", err)
 	}
 	if application != applicationID && (application != 0 || tables > 0) {
@@ -156,16 +158,17 @@ func (j *Journal) migrate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = j.write(ctx, func(tx *sql.Tx) error {
+		err = j.write(ctx, func(tx *transaction) error {
 			// Another process may have made this step while we waited for the lock.
 			var now int
-			if err := tx.QueryRow("PRAGMA user_version").Scan(&now); err != nil || now > version {
+			if err := tx.get("PRAGMA user_version", nil, []any{&now}); err != nil || now > version {
 				return err
 			}
-			if _, err := tx.Exec(string(step)); err != nil {
+			// Not prepared: several statements.
+			if _, err := tx.conn.ExecContext(ctx, string(step)); err != nil {
 				return err
 			}
-			_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version+1, applicationID))
+			_, err := tx.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version+1, applicationID))
 			return err
 		})
 		if err != nil {
@@ -194,10 +197,7 @@ func explainSQLite(path string, err error) error {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	errs := []error{j.writer.Close()}
-	if j.db != nil {
-		errs = append(errs, j.db.Close())
-	}
+	errs := []error{j.writer.Close(), j.db.Close()}
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 		j.lock = nil
@@ -207,34 +207,6 @@ func (j *Journal) Close() error {
 
 // Path returns where the journal is.
 func (j *Journal) Path() string { return j.path }
-
-// write is quietly, and wakes whoever waits for new entries of the outbox.
-func (j *Journal) write(ctx context.Context, do func(*sql.Tx) error) error {
-	if err := j.quietly(ctx, do); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	close(j.wake)
-	j.wake = make(chan struct{})
-	return nil
-}
-
-// quietly runs do in one transaction on the only writing connection.
-func (j *Journal) quietly(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := j.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
-}
 
 // Wake returns a channel that is closed at the next change made through this
 // Journal. Take it before looking, or a change in between is missed. Changes by
@@ -257,8 +229,8 @@ func (j *Journal) Setting(ctx context.Context, name string) (string, error) {
 
 // SetSetting stores a value that has to outlive the process.
 func (j *Journal) SetSetting(ctx context.Context, name, value string) error {
-	return j.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", name, value)
+	return j.write(ctx, func(tx *transaction) error {
+		_, err := tx.exec("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", name, value)
 		if err != nil {
 			return fmt.Errorf("store setting %s: %w", name, err)
 		}

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -19,7 +17,7 @@ const rankedArtists = 50
 // moves meanwhile leaves nothing behind.
 func (j *Journal) Take(ctx context.Context, limit int) ([]Entry, error) {
 	var entries []Entry
-	err := j.quietly(ctx, func(tx *sql.Tx) error {
+	err := j.quietly(ctx, func(tx *transaction) error {
 		var err error
 		if entries, err = j.due(tx, limit); err != nil {
 			return err
@@ -33,8 +31,8 @@ func (j *Journal) Take(ctx context.Context, limit int) ([]Entry, error) {
 }
 
 // due reads the entries alone.
-func (j *Journal) due(tx *sql.Tx, limit int) ([]Entry, error) {
-	rows, err := tx.Query(`SELECT seq, kind, alias, ref, key, time_ns FROM outbox JOIN account ON account.id = outbox.account
+func (j *Journal) due(tx *transaction, limit int) ([]Entry, error) {
+	rows, err := tx.query(`SELECT seq, kind, alias, ref, key, time_ns FROM outbox JOIN account ON account.id = outbox.account
 		WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT ?`, j.now(), limit)
 	if err != nil {
 		return nil, err
@@ -64,9 +62,9 @@ func (j *Journal) due(tx *sql.Tx, limit int) ([]Entry, error) {
 }
 
 // fill reads what the entries are about.
-func (j *Journal) fill(tx *sql.Tx, entries []Entry) error {
+func (j *Journal) fill(tx *transaction, entries []Entry) error {
 	plays := map[int64]*Entry{}
-	var ids []any
+	var ids []int64
 	for i := range entries {
 		e := &entries[i]
 		var err error
@@ -85,38 +83,32 @@ func (j *Journal) fill(tx *sql.Tx, entries []Entry) error {
 			return err
 		}
 	}
-	for chunk := range slices.Chunk(ids, 500) {
-		in := "IN (" + strings.Repeat("?,", len(chunk)-1) + "?)"
-		rows, err := tx.Query("SELECT account.alias, "+playColumns+", "+itemColumns+
-			" FROM play JOIN item ON item.id = play.item JOIN account ON account.id = play.account WHERE play.id "+in, chunk...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := tx.each("SELECT account.alias, "+playColumns+", "+itemColumns+
+		" FROM play JOIN item ON item.id = play.item JOIN account ON account.id = play.account WHERE play.id "+inList,
+		[]any{list(ids)}, func(rows *sql.Rows) error {
 			alias, row, err := scanPlay(rows)
 			if err != nil {
-				rows.Close()
 				return err
 			}
 			*plays[row.id].Play = row.play(alias)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		_, err = tx.Exec(`UPDATE play SET sent_ns = point_ns,
-			sent_credits = (SELECT max(sent_credits, CASE artists WHEN '' THEN 0 ELSE json_array_length(artists) END) FROM item WHERE item.id = play.item)
-			WHERE id `+in, chunk...)
-		if err != nil {
-			return err
-		}
+			return nil
+		})
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = tx.exec(`UPDATE play SET sent_ns = point_ns,
+		sent_credits = (SELECT max(sent_credits, CASE artists WHEN '' THEN 0 ELSE json_array_length(artists) END) FROM item WHERE item.id = play.item)
+		WHERE id `+inList, list(ids))
+	return err
 }
 
-func fillGap(tx *sql.Tx, e *Entry) error {
+func fillGap(tx *transaction, e *Entry) error {
 	var from, to, found, closed int64
 	g := e.Gap
-	err := tx.QueryRow("SELECT from_ms, to_ms, found_ms, closed_ms, closed_by FROM gap WHERE id = ?", g.ID).Scan(&from, &to, &found, &closed, &g.ClosedBy)
+	err := tx.get("SELECT from_ms, to_ms, found_ms, closed_ms, closed_by FROM gap WHERE id = ?", []any{g.ID}, []any{&from, &to, &found, &closed, &g.ClosedBy})
 	if err != nil {
 		return fmt.Errorf("read gap %d: %w", g.ID, err)
 	}
@@ -131,9 +123,9 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	err := j.quietly(ctx, func(tx *sql.Tx) error {
+	err := j.quietly(ctx, func(tx *transaction) error {
 		queues := map[string]*queue{}
-		var seqs []any
+		var seqs []int64
 		for i := range entries {
 			e := &entries[i]
 			seqs = append(seqs, e.Seq)
@@ -157,10 +149,8 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 				}
 			}
 		}
-		for chunk := range slices.Chunk(seqs, 500) {
-			if _, err := tx.Exec("DELETE FROM outbox WHERE seq IN ("+strings.Repeat("?,", len(chunk)-1)+"?)", chunk...); err != nil {
-				return err
-			}
+		if _, err := tx.exec("DELETE FROM outbox WHERE seq "+inList, list(seqs)); err != nil {
+			return err
 		}
 		for _, q := range queues {
 			if err := q.flush(); err != nil {
@@ -182,8 +172,8 @@ func (j *Journal) Reject(ctx context.Context, e Entry, reason string) error {
 	if reason == "" {
 		return errors.New("reject an outbox entry: no reason given")
 	}
-	return j.quietly(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec("UPDATE outbox SET rejected = ? WHERE seq = ?", reason, e.Seq)
+	return j.quietly(ctx, func(tx *transaction) error {
+		_, err := tx.exec("UPDATE outbox SET rejected = ? WHERE seq = ?", reason, e.Seq)
 		if err != nil {
 			return fmt.Errorf("reject outbox entry: %w", explainSQLite(j.path, err))
 		}
@@ -228,7 +218,7 @@ func (j *Journal) Rejected(ctx context.Context, limit int) ([]Rejection, error) 
 // many plays that are.
 func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error) {
 	var plays int64
-	err := j.write(ctx, func(tx *sql.Tx) error {
+	err := j.write(ctx, func(tx *transaction) error {
 		now := j.now()
 		fromMS, toMS := int64(-1)<<62, int64(1)<<62
 		if !from.IsZero() {
@@ -237,7 +227,7 @@ func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error)
 		if !to.IsZero() {
 			toMS = to.UnixMilli()
 		}
-		result, err := tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms)
+		result, err := tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms)
 			SELECT ?, play.account, play.id, ? FROM play JOIN item ON item.id = play.item
 			WHERE ended_ms >= ? AND ended_ms < ? AND item.kind <> ? AND (coalesce(incognito, 0) = 0 OR ?) ORDER BY play.point_ns`,
 			EntryPlay, now, fromMS, toMS, Unknown, j.options.RecordPrivate)
@@ -249,23 +239,23 @@ func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error)
 		}
 		// Points of plays that must not leave the journal any more.
 		if !j.options.RecordPrivate {
-			_, err := tx.Exec(`INSERT OR REPLACE INTO outbox (kind, account, time_ns, created_ms)
+			_, err := tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, time_ns, created_ms)
 				SELECT ?, account, sent_ns, ? FROM play WHERE sent_ns <> 0 AND incognito = 1 AND ended_ms >= ? AND ended_ms < ?`,
 				EntryPlayGone, now, fromMS, toMS)
 			if err != nil {
 				return err
 			}
-			if _, err := tx.Exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE sent_ns <> 0 AND incognito = 1 AND ended_ms >= ? AND ended_ms < ?", fromMS, toMS); err != nil {
+			if _, err := tx.exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE sent_ns <> 0 AND incognito = 1 AND ended_ms >= ? AND ended_ms < ?", fromMS, toMS); err != nil {
 				return err
 			}
 		}
 		if !from.IsZero() || !to.IsZero() {
 			return nil
 		}
-		if _, err := tx.Exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account", EntryAccount, now); err != nil {
+		if _, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account", EntryAccount, now); err != nil {
 			return err
 		}
-		_, err = tx.Exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) SELECT ?, account, id, ? FROM gap", EntryGap, now)
+		_, err = tx.exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) SELECT ?, account, id, ? FROM gap", EntryGap, now)
 		return err
 	})
 	if err != nil {

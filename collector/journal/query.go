@@ -123,12 +123,12 @@ func (j *Journal) Playback(ctx context.Context, account string) ([]byte, error) 
 // trusted one first.
 func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
 	var reports []Report
-	err := j.read(ctx, func(tx *sql.Tx) error {
+	err := j.read(ctx, func(tx *transaction) error {
 		catalogue, err := newCatalogue(tx)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query("SELECT "+reportColumns+" FROM report WHERE play = ?", play)
+		rows, err := tx.query("SELECT "+reportColumns+" FROM report WHERE play = ?", play)
 		if err != nil {
 			return fmt.Errorf("read reports: %w", err)
 		}
@@ -149,14 +149,4 @@ func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
 		return nil
 	})
 	return reports, err
-}
-
-// read runs look in a transaction that only reads.
-func (j *Journal) read(ctx context.Context, look func(*sql.Tx) error) error {
-	tx, err := j.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-	defer tx.Rollback()
-	return look(tx)
 }

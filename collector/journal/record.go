@@ -59,7 +59,7 @@ type Recorded struct {
 // does not matter.
 func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Recorded, error) {
 	var recorded Recorded
-	err := j.write(ctx, func(tx *sql.Tx) error {
+	err := j.write(ctx, func(tx *transaction) error {
 		id, err := j.account(tx, account)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Reco
 			return err
 		}
 		if w.Playback != nil {
-			if _, err := tx.Exec("UPDATE account SET playback = ? WHERE id = ?", w.Playback, id); err != nil {
+			if _, err := tx.exec("UPDATE account SET playback = ? WHERE id = ?", w.Playback, id); err != nil {
 				return fmt.Errorf("store what is open: %w", err)
 			}
 		}
@@ -94,23 +94,23 @@ func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Reco
 }
 
 // account returns the id of an alias, which it makes if there is none.
-func (j *Journal) account(tx *sql.Tx, alias string) (int64, error) {
+func (j *Journal) account(tx *transaction, alias string) (int64, error) {
 	var id int64
-	err := tx.QueryRow("SELECT id FROM account WHERE alias = ?", alias).Scan(&id)
+	err := tx.get("SELECT id FROM account WHERE alias = ?", []any{alias}, []any{&id})
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	if err := tx.QueryRow("INSERT INTO account (alias) VALUES (?) RETURNING id", alias).Scan(&id); err != nil {
+	if err := tx.get("INSERT INTO account (alias) VALUES (?) RETURNING id", []any{alias}, []any{&id}); err != nil {
 		return 0, fmt.Errorf("store account: %w", err)
 	}
-	_, err = tx.Exec("INSERT INTO outbox (kind, account, created_ms) VALUES (?, ?, ?)", EntryAccount, id, j.now())
+	_, err = tx.exec("INSERT INTO outbox (kind, account, created_ms) VALUES (?, ?, ?)", EntryAccount, id, j.now())
 	return id, err
 }
 
 // recording is one transaction of Record.
 type recording struct {
 	journal   *Journal
-	tx        *sql.Tx
+	tx        *transaction
 	account   int64
 	alias     string
 	batch     int64
@@ -166,7 +166,7 @@ func (r *recording) held(reports []Report) (map[[16]byte]bool, error) {
 	for i := range reports {
 		from, until = min(from, unixMilli(reports[i].EndedAt)), max(until, unixMilli(reports[i].EndedAt))
 	}
-	rows, err := r.tx.Query("SELECT digest FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ?", r.account, from, until)
+	rows, err := r.tx.query("SELECT digest FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ?", r.account, from, until)
 	if err != nil {
 		return nil, fmt.Errorf("read reports: %w", err)
 	}
@@ -236,7 +236,7 @@ func apart(reports []*reportRow) [][]*reportRow {
 
 // reports reads reports of the account and their items.
 func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
-	rows, err := r.tx.Query("SELECT "+reportColumns+" FROM report WHERE account = ? AND "+where, append([]any{r.account}, values...)...)
+	rows, err := r.tx.query("SELECT "+reportColumns+" FROM report WHERE account = ? AND "+where, append([]any{r.account}, values...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read reports: %w", err)
 	}

@@ -24,7 +24,7 @@ type Quota struct {
 // Quota returns the state of a client id.
 func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
 	var q Quota
-	err := j.read(ctx, func(tx *sql.Tx) error {
+	err := j.read(ctx, func(tx *transaction) error {
 		var err error
 		q, err = j.quota(tx, client)
 		return err
@@ -32,16 +32,15 @@ func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
 	return q, err
 }
 
-func (j *Journal) quota(tx *sql.Tx, client string) (Quota, error) {
+func (j *Journal) quota(tx *transaction, client string) (Quota, error) {
 	var q Quota
 	var until, learned int64
-	err := tx.QueryRow("SELECT until_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", client).
-		Scan(&until, &q.Why, &q.Budget, &learned, &q.Shared)
+	err := tx.get("SELECT until_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &q.Why, &q.Budget, &learned, &q.Shared})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return q, fmt.Errorf("read quota: %w", err)
 	}
 	q.Until, q.LearnedAt = fromMilli(until), fromMilli(learned)
-	err = tx.QueryRow("SELECT count(*) FROM request WHERE client = ? AND at_ms > ?", client, j.now()-24*3_600_000).Scan(&q.Used)
+	err = tx.get("SELECT count(*) FROM request WHERE client = ? AND at_ms > ?", []any{client, j.now() - 24*3_600_000}, []any{&q.Used})
 	if err != nil {
 		return q, fmt.Errorf("count requests: %w", err)
 	}
@@ -53,7 +52,7 @@ func (j *Journal) quota(tx *sql.Tx, client string) (Quota, error) {
 // transaction, so that two processes never make one too many. The error of allow
 // is returned as it is.
 func (j *Journal) Request(ctx context.Context, client, endpoint string, allow func(Quota) error) error {
-	return j.quietly(ctx, func(tx *sql.Tx) error {
+	return j.quietly(ctx, func(tx *transaction) error {
 		q, err := j.quota(tx, client)
 		if err != nil {
 			return err
@@ -62,10 +61,10 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 			return err
 		}
 		now := j.now()
-		if _, err := tx.Exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
+		if _, err := tx.exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
-		if _, err := tx.Exec("INSERT INTO request (client, at_ms, endpoint) VALUES (?, ?, ?)", client, now, endpoint); err != nil {
+		if _, err := tx.exec("INSERT INTO request (client, at_ms, endpoint) VALUES (?, ?, ?)", client, now, endpoint); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
 		return nil
@@ -75,13 +74,13 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 // SetQuota changes what is known of a client id, in one transaction; Used is not
 // stored.
 func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {
-	return j.quietly(ctx, func(tx *sql.Tx) error {
+	return j.quietly(ctx, func(tx *transaction) error {
 		q, err := j.quota(tx, client)
 		if err != nil {
 			return err
 		}
 		change(&q)
-		_, err = tx.Exec("INSERT OR REPLACE INTO quota (client, until_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?)",
+		_, err = tx.exec("INSERT OR REPLACE INTO quota (client, until_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?)",
 			client, unixMilli(q.Until), q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
 		if err != nil {
 			return fmt.Errorf("store quota: %w", explainSQLite(j.path, err))

@@ -3,7 +3,6 @@ package journal
 import (
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -261,55 +260,6 @@ func (p *playRow) play(alias string) Play {
 		Shuffle: p.shuffle.pointer(), Offline: p.offline.pointer(), Incognito: p.incognito.pointer(), Skipped: p.skipped.pointer(),
 		Witnesses: witnesses, Batch: p.batch, PointNS: p.pointNS,
 	}
-}
-
-// inserter adds rows in statements of many rows each.
-type inserter struct {
-	tx     *sql.Tx
-	head   string // INSERT INTO … (columns) VALUES
-	width  int
-	values []any
-	full   *sql.Stmt
-}
-
-const rowsPerInsert = 64
-
-func newInserter(tx *sql.Tx, head, columns string) *inserter {
-	return &inserter{tx: tx, head: head + " (" + columns + ") VALUES ", width: strings.Count(columns, ",") + 1}
-}
-
-func (i *inserter) add(values ...any) error {
-	i.values = append(i.values, values...)
-	if len(i.values) < rowsPerInsert*i.width {
-		return nil
-	}
-	if i.full == nil {
-		var err error
-		if i.full, err = i.tx.Prepare(i.head + placeholders(rowsPerInsert, i.width)); err != nil {
-			return err
-		}
-	}
-	_, err := i.full.Exec(i.values...)
-	i.values = i.values[:0]
-	return err
-}
-
-func (i *inserter) flush() error {
-	if i.full != nil {
-		defer i.full.Close()
-	}
-	if len(i.values) == 0 {
-		return nil
-	}
-	_, err := i.tx.Exec(i.head+placeholders(len(i.values)/i.width, i.width), i.values...)
-	i.values = i.values[:0]
-	return err
-}
-
-// placeholders returns "(?,?),(?,?)" for rows of width values.
-func placeholders(rows, width int) string {
-	row := "(" + strings.Repeat("?,", width-1) + "?)"
-	return strings.Repeat(row+",", rows-1) + row
 }
 
 // report is what the witness said, with the item as the catalogue knows it now.

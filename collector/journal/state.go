@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,17 +24,16 @@ type State struct {
 // State counts.
 func (j *Journal) State(ctx context.Context) (State, error) {
 	s := State{OpenGaps: map[string]int64{}, LastListen: map[string]time.Time{}}
-	err := j.read(ctx, func(tx *sql.Tx) error {
+	err := j.read(ctx, func(tx *transaction) error {
 		var oldest int64
-		err := tx.QueryRow(`SELECT (SELECT count(*) FROM play), (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE rejected <> ''),
+		err := tx.get(`SELECT (SELECT count(*) FROM play), (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE rejected <> ''),
 			(SELECT count(*) FROM outbox WHERE rejected <> ''),
-			coalesce((SELECT max(created_ms, due_ms) FROM outbox WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT 1), 0)`, j.now()).
-			Scan(&s.Plays, &s.PendingPoints, &s.RejectedPoints, &oldest)
+			coalesce((SELECT max(created_ms, due_ms) FROM outbox WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT 1), 0)`, []any{j.now()}, []any{&s.Plays, &s.PendingPoints, &s.RejectedPoints, &oldest})
 		if err != nil {
 			return err
 		}
 		s.OldestPending = fromMilli(oldest)
-		rows, err := tx.Query(`SELECT alias, (SELECT count(*) FROM gap WHERE gap.account = account.id AND closed_ms = 0),
+		rows, err := tx.query(`SELECT alias, (SELECT count(*) FROM gap WHERE gap.account = account.id AND closed_ms = 0),
 			coalesce((SELECT ended_ms FROM play WHERE play.account = account.id ORDER BY point_ns DESC LIMIT 1), 0) FROM account`)
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -22,11 +21,10 @@ func totalQuery(key string) string {
 }
 
 // total sums up what the entry's key has.
-func (j *Journal) total(tx *sql.Tx, e *Entry) error {
+func (j *Journal) total(tx *transaction, e *Entry) error {
 	t := e.Total
 	var first, last, newest int64
-	err := tx.QueryRow(totalQueries[e.Kind], j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate).
-		Scan(&t.Plays, &t.MSPlayed, &first, &last, &newest)
+	err := tx.get(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, []any{&t.Plays, &t.MSPlayed, &first, &last, &newest})
 	if err != nil {
 		return fmt.Errorf("sum up %q: %w", t.Key, err)
 	}
@@ -42,9 +40,9 @@ func (j *Journal) total(tx *sql.Tx, e *Entry) error {
 	return nil
 }
 
-func itemOf(tx *sql.Tx, id int64) (*itemRow, error) {
+func itemOf(tx *transaction, id int64) (*itemRow, error) {
 	var scan itemScan
-	if err := tx.QueryRow("SELECT "+itemColumns+" FROM item WHERE id = ?", id).Scan(scan.targets()...); err != nil {
+	if err := tx.get("SELECT "+itemColumns+" FROM item WHERE id = ?", []any{id}, scan.targets()); err != nil {
 		return nil, fmt.Errorf("read item %d: %w", id, err)
 	}
 	return scan.item()
@@ -70,14 +68,14 @@ func (t *Total) describe(kind EntryKind, item *itemRow) {
 }
 
 // artistYear ranks a year's artists by the time listened to them.
-func (j *Journal) artistYear(tx *sql.Tx, e *Entry) error {
+func (j *Journal) artistYear(tx *transaction, e *Entry) error {
 	zone := time.UTC
 	if j.options.Zone != nil {
 		zone = j.options.Zone(e.Account)
 	}
 	from := time.Date(e.Year, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
 	until := time.Date(e.Year+1, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
-	rows, err := tx.Query(`SELECT artist_key, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms), item.id
+	rows, err := tx.query(`SELECT artist_key, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms), item.id
 		FROM play JOIN item ON item.id = play.item
 		WHERE play.account = (SELECT id FROM account WHERE alias = ?2) AND point_ns >= ?3 AND point_ns < ?4
 			AND artist_key <> '' AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?5)
@@ -110,7 +108,7 @@ func (j *Journal) artistYear(tx *sql.Tx, e *Entry) error {
 		e.Ranked[i].describe(e.Kind, item)
 		ranked[e.Ranked[i].Key] = true
 	}
-	left, err := tx.Query("SELECT key FROM ranked WHERE account = (SELECT id FROM account WHERE alias = ?) AND year = ?", e.Account, e.Year)
+	left, err := tx.query("SELECT key FROM ranked WHERE account = (SELECT id FROM account WHERE alias = ?) AND year = ?", e.Account, e.Year)
 	if err != nil {
 		return fmt.Errorf("rank %d: %w", e.Year, err)
 	}
@@ -131,9 +129,9 @@ func (j *Journal) artistYear(tx *sql.Tx, e *Entry) error {
 }
 
 // markRanked notes which artists' points may be in InfluxDB from now on.
-func markRanked(tx *sql.Tx, e *Entry) error {
+func markRanked(tx *transaction, e *Entry) error {
 	for _, t := range e.Ranked {
-		_, err := tx.Exec("INSERT OR IGNORE INTO ranked (account, year, key) SELECT id, ?, ? FROM account WHERE alias = ?", e.Year, t.Key, e.Account)
+		_, err := tx.exec("INSERT OR IGNORE INTO ranked (account, year, key) SELECT id, ?, ? FROM account WHERE alias = ?", e.Year, t.Key, e.Account)
 		if err != nil {
 			return fmt.Errorf("rank %d: %w", e.Year, err)
 		}
@@ -142,9 +140,9 @@ func markRanked(tx *sql.Tx, e *Entry) error {
 }
 
 // forgetRanked forgets the artists whose points have been deleted.
-func forgetRanked(tx *sql.Tx, account int64, e *Entry) error {
+func forgetRanked(tx *transaction, account int64, e *Entry) error {
 	for _, key := range e.Left {
-		if _, err := tx.Exec("DELETE FROM ranked WHERE account = ? AND year = ? AND key = ?", account, e.Year, key); err != nil {
+		if _, err := tx.exec("DELETE FROM ranked WHERE account = ? AND year = ? AND key = ?", account, e.Year, key); err != nil {
 			return fmt.Errorf("rank %d: %w", e.Year, err)
 		}
 	}

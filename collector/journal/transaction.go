@@ -1,0 +1,198 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// transaction is what runs between BEGIN and COMMIT on one connection. On the
+// writing connection statements are prepared once in the life of the process:
+// the small transactions of a live listen spend half their time on it otherwise.
+type transaction struct {
+	ctx      context.Context
+	conn     *sql.Conn
+	prepared map[string]*sql.Stmt // nil: prepare each time
+}
+
+// write is quietly, and wakes whoever waits for new entries of the outbox.
+func (j *Journal) write(ctx context.Context, do func(*transaction) error) error {
+	if err := j.quietly(ctx, do); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	close(j.wake)
+	j.wake = make(chan struct{})
+	return nil
+}
+
+// quietly runs do in one transaction on the only writing connection.
+func (j *Journal) quietly(ctx context.Context, do func(*transaction) error) error {
+	select {
+	case j.writing <- struct{}{}:
+		defer func() { <-j.writing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	tx := &transaction{ctx: ctx, conn: j.writer, prepared: j.prepared}
+	return tx.run("BEGIN IMMEDIATE", do)
+}
+
+// read runs look in a transaction that only reads: one state of the journal.
+func (j *Journal) read(ctx context.Context, look func(*transaction) error) error {
+	conn, err := j.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	defer conn.Close()
+	tx := &transaction{ctx: ctx, conn: conn}
+	return tx.run("BEGIN", look)
+}
+
+func (t *transaction) run(begin string, do func(*transaction) error) error {
+	if _, err := t.conn.ExecContext(t.ctx, begin); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	// A context that ends must not leave the connection inside a transaction.
+	rollback := func() error {
+		_, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
+		return err
+	}
+	if err := do(t); err != nil {
+		// SQLite has rolled back by itself after some errors (disk full): then
+		// there is nothing to roll back, and only the first error matters.
+		_ = rollback()
+		return err
+	}
+	if _, err := t.conn.ExecContext(t.ctx, "COMMIT"); err != nil {
+		return errors.Join(fmt.Errorf("commit: %w", err), rollback())
+	}
+	return nil
+}
+
+// statement returns the prepared statement, nil if there is to be none.
+func (t *transaction) statement(query string) (*sql.Stmt, error) {
+	if t.prepared == nil {
+		return nil, nil
+	}
+	if s := t.prepared[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	t.prepared[query] = s
+	return s, nil
+}
+
+func (t *transaction) exec(query string, values ...any) (sql.Result, error) {
+	s, err := t.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return t.conn.ExecContext(t.ctx, query, values...)
+	}
+	return s.ExecContext(t.ctx, values...)
+}
+
+func (t *transaction) query(query string, values ...any) (*sql.Rows, error) {
+	s, err := t.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return t.conn.QueryContext(t.ctx, query, values...)
+	}
+	return s.QueryContext(t.ctx, values...)
+}
+
+// get reads the one row of a query into targets; sql.ErrNoRows if there is none.
+func (t *transaction) get(query string, values, targets []any) error {
+	rows, err := t.query(query, values...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	if err := rows.Scan(targets...); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// each calls scan for every row of a query.
+func (t *transaction) each(query string, values []any, scan func(*sql.Rows) error) error {
+	rows, err := t.query(query, values...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// inList is the condition that a column is in the list that follows as a value
+// made by list: a text that is the same for every length.
+const inList = "IN (SELECT value FROM json_each(?))"
+
+func list[T int64 | string](values []T) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // numbers and strings only: cannot happen
+	}
+	return string(text)
+}
+
+// inserter adds rows in statements of many rows each.
+type inserter struct {
+	tx     *transaction
+	head   string // INSERT INTO … (columns) VALUES
+	width  int
+	values []any
+}
+
+// rowsPerInsert is a power of two.
+const rowsPerInsert = 64
+
+func newInserter(tx *transaction, head, columns string) *inserter {
+	return &inserter{tx: tx, head: head + " (" + columns + ") VALUES ", width: strings.Count(columns, ",") + 1}
+}
+
+func (i *inserter) add(values ...any) error {
+	i.values = append(i.values, values...)
+	if len(i.values) < rowsPerInsert*i.width {
+		return nil
+	}
+	return i.flush()
+}
+
+// flush inserts what is left, in powers of two, so that there are few different
+// statements.
+func (i *inserter) flush() error {
+	for rows := rowsPerInsert; rows > 0; rows /= 2 {
+		for len(i.values) >= rows*i.width {
+			row := "(" + strings.Repeat("?,", i.width-1) + "?)"
+			_, err := i.tx.exec(i.head+strings.Repeat(row+",", rows-1)+row, i.values[:rows*i.width]...)
+			if err != nil {
+				return err
+			}
+			i.values = append(i.values[:0], i.values[rows*i.width:]...)
+		}
+	}
+	return nil
+}
