@@ -70,8 +70,9 @@ type fact struct {
 // Stamp is At for machines and the curious.
 func (f fact) Stamp() string { return f.At.UTC().Format(time.RFC3339) }
 
-// landingPage returns the handler of "/". Titles come from strangers: everything
-// goes through html/template, and the page may load and run nothing at all.
+// landingPage returns the handler of "/". Titles come from strangers: they are
+// shortened to valid UTF-8 (html/template lets broken one through), everything is
+// escaped, and the page may load and run nothing at all.
 func (m *Metrics) landingPage() http.Handler {
 	layout := template.Must(template.New("landing").Parse(landingHTML))
 	hash := sha256.Sum256([]byte(landingCSS))
@@ -91,8 +92,7 @@ func (m *Metrics) landingPage() http.Handler {
 		header.Set("Cache-Control", "no-store")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("X-Content-Type-Options", "nosniff")
-		// html/template lets broken UTF-8 through.
-		_, _ = w.Write(bytes.ToValidUTF8(body.Bytes(), []byte("\uFFFD"))) // a client that went away needs no page
+		_, _ = body.WriteTo(w) // a client that went away needs no page
 	})
 }
 
