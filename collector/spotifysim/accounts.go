@@ -40,11 +40,15 @@ func (g *grant) expired(now time.Time) bool { return !now.Before(g.authorizedAt.
 
 // allows says whether the scopes suffice for an endpoint.
 func (g *grant) allows(endpoint string) bool {
-	needed := map[string]string{
-		EndpointPlayer:           "user-read-playback-state",
-		EndpointCurrentlyPlaying: "user-read-currently-playing",
-		EndpointRecentlyPlayed:   "user-read-recently-played",
-	}[endpoint]
+	needed := ""
+	switch endpoint {
+	case EndpointPlayer:
+		needed = "user-read-playback-state"
+	case EndpointCurrentlyPlaying:
+		needed = "user-read-currently-playing"
+	case EndpointRecentlyPlayed:
+		needed = "user-read-recently-played"
+	}
 	return needed == "" || slices.Contains(strings.Fields(g.scope), needed)
 }
 

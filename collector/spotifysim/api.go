@@ -411,7 +411,7 @@ func (c *call) recentlyPlayed(asOf time.Time) answer {
 
 	// Put together by hand, from items that were encoded once.
 	var b bytes.Buffer
-	b.Grow(len(plays)*2048 + 512)
+	b.Grow(len(plays)*1536 + 512)
 	b.WriteString(`{"items":[`)
 	for i, p := range plays {
 		if i > 0 {

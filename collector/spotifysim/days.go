@@ -35,8 +35,8 @@ type Given struct {
 //     the one before has ended starts when that has ended, unshortened.
 //   - A trackdone that is shorter than the item began within it; a play that is
 //     longer than the item was taken back three quarters through.
-//   - An item without Duration gets the usual MSPlayed of its trackdone plays in
-//     the list, else the longest one.
+//   - An item without Duration gets the MSPlayed that is commonest among its
+//     trackdone plays in the list if several have it, else the longest one.
 //   - Offline plays are uploaded when the next online play starts, or six hours
 //     after the last of them.
 //
@@ -157,41 +157,31 @@ func (l *timeline) playGiven(start int64, g Given, item *entry) int64 {
 	return at
 }
 
-// usualDurations returns, by URI, the commonest listening time of plays that
-// reached the end of an item whose duration is not known, else the longest.
+// usualDurations guesses, by URI, durations that are not known: what several
+// plays to the end agree on, else the longest play.
 func usualDurations(given []Given) map[string]time.Duration {
-	heard := map[string][]int64{}
-	longest := map[string]int64{}
+	done := map[string]map[int64]int{} // how many plays to the end took how long
+	durations := map[string]time.Duration{}
 	for _, g := range given {
+		uri := g.Item.URI
 		if g.Item.Duration > 0 {
 			continue
 		}
-		longest[g.Item.URI] = max(longest[g.Item.URI], g.MSPlayed)
+		durations[uri] = max(durations[uri], time.Duration(g.MSPlayed)*time.Millisecond)
 		if g.ReasonEnd == "trackdone" {
-			heard[g.Item.URI] = append(heard[g.Item.URI], g.MSPlayed)
+			if done[uri] == nil {
+				done[uri] = map[int64]int{}
+			}
+			done[uri][g.MSPlayed]++
 		}
 	}
-	durations := map[string]time.Duration{}
-	for uri, ms := range longest {
-		if done := heard[uri]; len(done) > 0 {
-			ms = commonest(done)
+	for uri, plays := range done {
+		most := 1
+		for ms, n := range plays {
+			if duration := time.Duration(ms) * time.Millisecond; n > most || n == most && n > 1 && duration > durations[uri] {
+				most, durations[uri] = n, duration
+			}
 		}
-		durations[uri] = time.Duration(ms) * time.Millisecond
 	}
 	return durations
-}
-
-// commonest returns the most frequent value, of equally frequent ones the largest.
-func commonest(values []int64) int64 {
-	slices.Sort(values)
-	best, bestRun, run := values[0], 0, 0
-	for i, v := range values {
-		if i > 0 && v != values[i-1] {
-			run = 0
-		}
-		if run++; run >= bestRun {
-			best, bestRun = v, run
-		}
-	}
-	return best
 }

@@ -206,7 +206,7 @@ type artistObject struct {
 }
 
 // Fields with omitempty exist either in the Development Mode shapes or in the
-// legacy ones, not in both.
+// legacy ones, not in both, or are missing from local files and chapters.
 
 type albumObject struct {
 	AlbumType        *string        `json:"album_type"`
@@ -218,7 +218,7 @@ type albumObject struct {
 	Name                 string  `json:"name"`
 	ReleaseDate          *string `json:"release_date"`
 	ReleaseDatePrecision *string `json:"release_date_precision"`
-	TotalTracks          int     `json:"total_tracks"`
+	TotalTracks          int     `json:"total_tracks,omitempty"`
 }
 
 type trackObject struct {
@@ -263,7 +263,7 @@ type episodeObject struct {
 	HTMLDescription      string      `json:"html_description"`
 	Images               []Image     `json:"images"`
 	IsExternallyHosted   bool        `json:"is_externally_hosted"`
-	IsPlayable           bool        `json:"is_playable"`
+	IsPlayable           bool        `json:"is_playable,omitempty"`
 	Language             string      `json:"language"`
 	Languages            []string    `json:"languages"`
 	Name                 string      `json:"name"`
@@ -322,7 +322,7 @@ func (s *Spotify) episode(item Item) episodeObject {
 		Explicit:             item.Explicit,
 		object:               newObject("episode", id(item.URI)),
 		Images:               append([]Image{}, item.Images...),
-		IsPlayable:           true,
+		IsPlayable:           item.Kind == Episode, // a chapter has no such key
 		Language:             "en",
 		Languages:            []string{"en"},
 		Name:                 item.Name,

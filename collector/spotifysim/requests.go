@@ -96,12 +96,22 @@ func (s *Spotify) overLimit(now int64) (wait time.Duration, quota, over bool) {
 	for s.window24h < len(s.requests) && s.requests[s.window24h].at <= now-86_400_000 {
 		s.window24h++
 	}
-	// The limit is kept again once all but limit-1 of the counted ones are out.
 	if limit := s.options.DailyQuota; limit > 0 && len(s.requests)-s.window24h >= limit {
-		return time.Duration(s.requests[len(s.requests)-limit].at+86_400_000-now) * time.Millisecond, true, true
+		return s.untilBelow(limit, now) + 24*time.Hour, true, true
 	}
 	if limit := s.options.RateLimit; limit > 0 && len(s.requests)-s.window30s >= limit {
-		return time.Duration(s.requests[len(s.requests)-limit].at+30_000-now) * time.Millisecond, false, true
+		return s.untilBelow(limit, now) + 30*time.Second, false, true
 	}
 	return 0, false, false
+}
+
+// untilBelow returns how long ago the request was that has to leave the window
+// for one more to fit in, as a negative duration. The one that is refused now
+// counts too: to ask again and again does not help.
+func (s *Spotify) untilBelow(limit int, now int64) time.Duration {
+	i := len(s.requests) + 1 - limit
+	if i == len(s.requests) {
+		return 0
+	}
+	return time.Duration(s.requests[i].at-now) * time.Millisecond
 }
