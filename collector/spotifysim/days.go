@@ -41,7 +41,9 @@ type Given struct {
 //     after the last of them.
 //
 // Whatever the pauses, none of these plays is logged out: a list says itself
-// what is one play.
+// what is one play. The list comes after all that was told or shown before
+// (plays that would not are moved behind it), and what is told next comes after
+// the list, an upload at its end included.
 func (u *User) PlayDays(given []Given) {
 	u.spotify.mu.Lock()
 	defer u.spotify.mu.Unlock()

@@ -95,8 +95,8 @@ func platform(d Device) string {
 	}
 }
 
-// WriteExtendedHistory writes ExtendedHistory as a file of the export has it: a
-// JSON array, indented by two.
+// WriteExtendedHistory writes ExtendedHistory as the files of an export are: a JSON
+// array, indented by two.
 func (u *User) WriteExtendedHistory(w io.Writer, from, to time.Time) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
