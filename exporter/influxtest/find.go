@@ -61,8 +61,14 @@ func inspect(name string) (binary, error) {
 	if err != nil {
 		return binary{}, err
 	}
-	out, err := exec.Command(path, "version").Output()
+	temp, err := os.MkdirTemp("", "influxtest-") // 2.9.1 unpacks a library at every start and may leave it behind
 	if err != nil {
+		return binary{}, err
+	}
+	cmd := exec.Command(path, "version")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	out, err := cmd.Output()
+	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return binary{}, fmt.Errorf("run %s version: %w", path, err)
 	}
 	version := versionNumber.FindString(string(out))

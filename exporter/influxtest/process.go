@@ -38,7 +38,7 @@ type process struct {
 const janitor = `trap "" INT TERM HUP
 cat >/dev/null
 [ -f "$1/pid" ] && kill -KILL "$(cat "$1/pid")"
-rm -rf "$1"`
+rm -rf "$1" || { sleep 1; rm -rf "$1"; }` // influxd may have been in the middle of making a file
 
 func newProcess(b binary) (*process, error) {
 	dir, err := os.MkdirTemp("", "influxtest-")
@@ -122,7 +122,7 @@ func (p *process) run() error {
 
 // options are the flags and the environment of influxd: everything below dir, nothing sent anywhere.
 func (p *process) options() (args, env []string) {
-	env = []string{"HOME=" + p.dir, "PATH=" + os.Getenv("PATH")}
+	env = []string{"HOME=" + p.dir, "TMPDIR=" + p.dir, "PATH=" + os.Getenv("PATH")}
 	if p.binary.v2() {
 		return []string{
 			"--http-bind-address=" + p.address,
