@@ -15,17 +15,18 @@ const module = "github.com/spotify-exporter/spotify-exporter/"
 // mayImport is the layout of this project: each package and which others of it its code, tests aside, may import.
 // A new package has its place here before it has code.
 var mayImport = map[string][]string{
-	"collector":            {"collector/clock", "collector/journal", "collector/spotify"},
-	"collector/clock":      nil,
-	"collector/history":    {"collector/journal"},
-	"collector/journal":    nil,
-	"collector/spotify":    {"collector/clock"},
-	"collector/spotifysim": {"collector/clock"},
-	"exporter/influx":      {"collector/clock", "collector/journal"},
-	"exporter/influxtest":  nil,
-	"exporter/prom":        {"collector", "collector/journal", "exporter/influx", "grafana"},
-	"grafana":              nil,
-	"grafana/grafanatest":  nil,
+	"collector":                     {"collector/clock", "collector/journal", "collector/spotify"},
+	"collector/clock":               nil,
+	"collector/history":             {"collector/journal"},
+	"collector/history/historytest": nil,
+	"collector/journal":             nil,
+	"collector/spotify":             {"collector/clock"},
+	"collector/spotifysim":          {"collector/clock"},
+	"exporter/influx":               {"collector/clock", "collector/journal"},
+	"exporter/influxtest":           nil,
+	"exporter/prom":                 {"collector", "collector/journal", "exporter/influx", "grafana"},
+	"grafana":                       nil,
+	"grafana/grafanatest":           nil,
 	"cmd/spotify-exporter": {
 		"collector", "collector/clock", "collector/history", "collector/journal", "collector/spotify",
 		"collector/spotifysim", // demo
