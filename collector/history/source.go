@@ -55,8 +55,8 @@ type source struct {
 	export *Export
 	name   string
 	files  []file
-	seen   int  // of all files
-	manual bool // a PDF was among them
+	seen   int  // files of any sort
+	pdf    bool // one of them was a PDF
 }
 
 // add finds the history files of one path.
@@ -67,7 +67,7 @@ func (e *Export) add(path string, stdin io.Reader, o Options) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.name, err)
 	case len(s.files) > 0:
-	case s.manual:
+	case s.pdf:
 		return fmt.Errorf("%s: only Spotify's ReadMe is here, not the history that came with it; %s", s.name, expected)
 	case s.seen == 0:
 		return fmt.Errorf("%s: there is nothing in it; %s", s.name, expected)
@@ -124,7 +124,7 @@ func (s *source) addGiven(f *os.File) error {
 	case bytes.HasPrefix(start, []byte("PK")):
 		return s.addZip(f, info.Size())
 	case bytes.HasPrefix(start, []byte("%PDF")):
-		s.manual = true
+		s.pdf = true
 		return nil
 	case strings.EqualFold(filepath.Ext(f.Name()), ".zip"):
 		return errors.New("is not a zip: fetch it again from the link in Spotify's mail")
@@ -203,7 +203,7 @@ func (s *source) addFolder(folder string) error {
 		}
 		s.files = append(s.files, inner.files...)
 		s.seen += inner.seen
-		s.manual = s.manual || inner.manual
+		s.pdf = s.pdf || inner.pdf
 	}
 	return nil
 }
@@ -329,7 +329,7 @@ func formatOf(row []byte) (Format, error) {
 // look takes note of what else lies around.
 func (s *source) look(base string) {
 	if strings.EqualFold(path.Ext(base), ".pdf") {
-		s.manual = true
+		s.pdf = true
 	}
 }
 

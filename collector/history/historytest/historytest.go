@@ -11,13 +11,16 @@ import (
 )
 
 // Options are the settings of New. The listening of two generators with the same
-// rows and seed is the same, however it is written, but for audiobooks: exports
-// with the old keys know none.
+// rows and seed is the same, however it is written, but for audiobooks, which
+// exports with the old keys do not know. New exports have no start for plays
+// before October 2022 that were made online; old ones have it from 2017 on.
 type Options struct {
 	Rows     int    // rows of the extended history
 	Seed     uint64 // the same seed makes the same bytes
 	OldKeys  bool   // the keys of exports until October 2024
 	OldNames bool   // endsong_0.json instead of Streaming_History_Audio_2013_0.json
+
+	RowsPerFile int // 0: as many as Spotify writes, 16,000 or (account data) 10,000
 }
 
 // Play is one play that the listener made.
@@ -96,7 +99,7 @@ var (
 )
 
 const (
-	meanPlay    = 170 * time.Second // with the pause after it
+	meanPlay    = 155 * time.Second // with the pause after it
 	meanSession = 12                // plays
 )
 
@@ -112,7 +115,7 @@ func (l *Listening) rows() iter.Seq[row] {
 			session, now = l.session(random, works, now)
 			for _, p := range session {
 				r := row{Play: p}
-				rolled := random.IntN(4000)
+				rolled := random.IntN(1000)
 				if p.Kind == "chapter" && l.o.OldKeys {
 					continue
 				}
@@ -121,7 +124,7 @@ func (l *Listening) rows() iter.Seq[row] {
 				case rolled == 0:
 					r.bad = 1 + n%5
 					out = append(out, r)
-				case rolled <= 20 && p.ts.Before(startsInS):
+				case rolled <= 5 && p.ts.Before(startsInS):
 					r.copy = true
 					out = append(out, r)
 				}

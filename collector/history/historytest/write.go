@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -20,9 +21,6 @@ const (
 	extendedFolder = "Spotify Extended Streaming History/"
 	accountFolder  = "Spotify Account Data/"
 	oldFolder      = "MyData/"
-
-	rowsPerFile        = 16_000
-	rowsPerAccountFile = 10_000
 )
 
 // WriteExtended writes the extended streaming history as a zip. One oddity is
@@ -53,7 +51,7 @@ func (l *Listening) WriteExtended(w io.Writer) (Truth, error) {
 				continue
 			}
 			truth.add(r)
-			if rows = append(rows, r); len(rows) < rowsPerFile {
+			if rows = append(rows, r); len(rows) < cmp.Or(l.o.RowsPerFile, 16_000) {
 				continue
 			}
 			if err := flush(); err != nil {
@@ -271,6 +269,7 @@ func (l *Listening) WriteAccount(w io.Writer, since time.Time) (Truth, error) {
 			return truth, err
 		}
 	}
+	perFile := cmp.Or(l.o.RowsPerFile, 10_000)
 	for _, sort := range accountFiles {
 		rows := 0
 		var f io.Writer
@@ -295,15 +294,15 @@ func (l *Listening) WriteAccount(w io.Writer, since time.Time) (Truth, error) {
 			}
 			merged[text] = true
 			separator := ",\n"
-			if rows%rowsPerAccountFile == 0 {
+			if rows%perFile == 0 {
 				if f != nil {
 					if _, err := io.WriteString(f, "\n]"); err != nil {
 						return truth, err
 					}
 				}
-				name := fmt.Sprintf("%sStreamingHistory_%s_%d.json", folder, sort.name, rows/rowsPerAccountFile)
+				name := fmt.Sprintf("%sStreamingHistory_%s_%d.json", folder, sort.name, rows/perFile)
 				if l.o.OldNames && sort.kind == "track" {
-					name = fmt.Sprintf("%sStreamingHistory%d.json", folder, rows/rowsPerAccountFile)
+					name = fmt.Sprintf("%sStreamingHistory%d.json", folder, rows/perFile)
 				}
 				var err error
 				if f, err = z.Create(name); err != nil {
