@@ -1,0 +1,516 @@
+package influx_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+)
+
+// inBubble runs do in virtual time with a journal that has n plays in it.
+func inBubble(t *testing.T, n int, do func(t *testing.T, j *journal.Journal)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	synctest.Test(t, func(t *testing.T) {
+		j, err := journal.Open(t.Context(), path, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		for i := range n {
+			record(t, j, "me", heard(i, time.Now().Add(time.Duration(i-n)*3*time.Minute).Add(24*time.Hour)))
+		}
+		do(t, j)
+	})
+}
+
+// everyWrite answers every write, empty or not.
+func everyWrite(status int, header http.Header, body string) func(*http.Request, string) (*http.Response, error) {
+	return func(req *http.Request, _ string) (*http.Response, error) {
+		if req.URL.Path != "/api/v2/write" {
+			return nil, nil
+		}
+		return answer(req, status, header, body), nil
+	}
+}
+
+func TestRetriesForEverFromASecondToAMinute(t *testing.T) {
+	for name, fault := range map[string]func(*http.Request, string) (*http.Response, error){
+		"no answer": func(*http.Request, string) (*http.Response, error) {
+			return nil, errors.New("dial tcp 10.0.0.1:8086: connection refused")
+		},
+		"500":                everyWrite(500, http.Header{"Content-Type": {"application/json"}}, `{"code":"internal error","message":"oh"}`),
+		"502 in HTML":        everyWrite(502, http.Header{"Content-Type": {"text/html"}}, "<html>bad gateway</html>"),
+		"503 with no JSON":   everyWrite(503, http.Header{"Content-Type": {"application/json"}}, ""),
+		"503 while starting": everyWrite(503, http.Header{"Content-Type": {"application/json"}}, `{"status":"starting"}`),
+		"429":                everyWrite(429, nil, ""),
+		"408":                everyWrite(408, nil, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(t *testing.T, j *journal.Journal) {
+				m := &memory{fault: fault}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				e := inMemory(t, m, j)
+				go func() { done <- e.Run(ctx) }()
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				m.mu.Lock()
+				made := m.requests
+				m.fault = nil
+				m.mu.Unlock()
+				want := time.Second
+				for i := 1; i < len(made); i++ {
+					if wait := made[i].Sub(made[i-1]); wait > want || wait < want*4/5 {
+						t.Errorf("retry %d after %v, want %v less up to a fifth", i, wait, want)
+					}
+					want = min(2*want, time.Minute)
+				}
+				if len(made) < 24*60 {
+					t.Errorf("%d attempts in a day: it has given up", len(made))
+				}
+				state := e.State()
+				if *state.Up || !state.LastSuccess.IsZero() || state.WriteRetries < 24*60 || state.Paused != "" {
+					t.Errorf("state %+v", state)
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if n := m.listens(); n != 3 {
+					t.Errorf("%d listens after it recovered, want 3", n)
+				}
+				if state := e.State(); !*state.Up || state.LastSuccess.IsZero() {
+					t.Errorf("state after it recovered %+v", state)
+				}
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"": 0, "soon": 0, "-5": 0, "1.5": 0, "0": 0, "17": 17 * time.Second, "86400": time.Hour,
+		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Mar 2026 11:00:00 GMT": 0, "Mon, 02 Mar 2026 12:00:00 GMT": time.Hour,
+	} {
+		if got := influx.RetryAfter(header, now); got != want {
+			t.Errorf("%q: %v, want %v", header, got, want)
+		}
+	}
+	inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+		for header, want := range map[string]time.Duration{
+			"90": 90 * time.Second,
+			time.Now().Add(2 * time.Minute).UTC().Format(http.TimeFormat): 2 * time.Minute,
+		} {
+			m := &memory{fault: everyWrite(429, http.Header{"Retry-After": {header}}, "")}
+			if wait, err := inMemory(t, m, j).Step(t.Context()); wait != want {
+				t.Errorf("Retry-After %q: wait %v (%v), want %v", header, wait, err, want)
+			}
+		}
+	})
+}
+
+func TestWhatNeedsSomebodyPauses(t *testing.T) {
+	inJSON := http.Header{"Content-Type": {"application/json"}}
+	for name, test := range map[string]struct {
+		fault  func(*http.Request, string) (*http.Response, error)
+		reason influx.Reason
+		hint   string
+	}{
+		"wrong token":       {everyWrite(401, inJSON, `{"code":"unauthorized","message":"unauthorized access"}`), influx.Unauthorized, "INFLUX_TOKEN"},
+		"read-only token":   {everyWrite(403, inJSON, `{"code":"forbidden","message":"no"}`), influx.Forbidden, "INFLUX_TOKEN"},
+		"no bucket":         {everyWrite(404, inJSON, `{"code":"not found","message":"bucket \"spotify\" not found"}`), influx.NotFound, "influx bucket create"},
+		"redirect to https": {everyWrite(301, http.Header{"Location": {"https://influx.example/api/v2/write?org=home"}}, ""), influx.NotFound, "INFLUX_URL"},
+		"a login page":      {everyWrite(200, http.Header{"Content-Type": {"text/html; charset=utf-8"}}, "<html>log in</html>"), influx.NotFound, "INFLUX_URL"},
+		"a TLS port":        {everyWrite(400, http.Header{"Content-Type": {"text/plain"}}, "Client sent an HTTP request to an HTTPS server."), influx.Invalid, "INFLUX_URL"},
+		"a teapot":          {everyWrite(418, nil, ""), influx.NotFound, "INFLUX_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(t *testing.T, j *journal.Journal) {
+				m := &memory{fault: test.fault}
+				e := inMemory(t, m, j)
+				queued := pending(t, j)
+				for _, want := range []time.Duration{1, 2, 3, 4, 5, 5} {
+					wait, err := e.Step(t.Context())
+					if f := failure(t, err); f.Reason != test.reason || wait != want*time.Minute {
+						t.Errorf("wait %v after %v (%s), want %v and %s", wait, err, f.Reason, want*time.Minute, test.reason)
+					}
+					if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "org=") {
+						t.Errorf("error tells too much: %v", err)
+					}
+				}
+				state := e.State()
+				if *state.Up || !strings.Contains(state.Paused, test.hint) || state.WriteFailures[test.reason] != 6 || !state.LastSuccess.IsZero() {
+					t.Errorf("state %+v", state)
+				}
+				if pending(t, j) != queued || len(rejected(t, j)) > 0 {
+					t.Errorf("the outbox had %d entries, has %d", queued, pending(t, j))
+				}
+				m.fault = nil
+				drain(t, e)
+				if state := e.State(); m.listens() != 3 || !*state.Up || state.Paused != "" {
+					t.Errorf("%d listens after it was put right, state %+v", m.listens(), state)
+				}
+			})
+		})
+	}
+}
+
+// Once writing has worked, a 400 to everything is not the fault of the entries.
+func TestNothingIsRejectedWhileEmptyWritesAreRefused(t *testing.T) {
+	inBubble(t, 20, func(t *testing.T, j *journal.Journal) {
+		m := &memory{}
+		e := inMemory(t, m, j)
+		drain(t, e)
+		record(t, j, "me", heard(100, time.Now()), heard(101, time.Now().Add(time.Hour)))
+		m.fault = everyWrite(400, nil, "Client sent an HTTP request to an HTTPS server.")
+		if _, err := e.Step(t.Context()); failure(t, err).Reason != influx.Invalid {
+			t.Fatal(err)
+		}
+		if list := rejected(t, j); len(list) > 0 {
+			t.Errorf("rejected %+v", list)
+		}
+	})
+}
+
+// A bucket with a retention takes no old points. They must not stand in the way
+// of new ones, wherever they are in the queue, and cost a handful of requests.
+func TestOldPointsDoNotHoldUpNewOnes(t *testing.T) {
+	for name, refuse := range map[string]http.Response{
+		"2.x": {StatusCode: 422, Status: `{"code":"unprocessable entity","message":"failure writing points to database: partial write: dropped 3 points outside retention policy of duration 24h0m0s"}`},
+		"1.8": {StatusCode: 400, Status: `{"error":"partial write: points beyond retention policy dropped=3"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
+				time.Sleep(365 * 24 * time.Hour)
+				var reports []journal.Report
+				for i := range 500 {
+					reports = append(reports, heard(i, time.Now().Add(-time.Duration(1+i%2*100*24)*time.Hour-time.Duration(i)*5*time.Minute)))
+				}
+				record(t, j, "me", reports...)
+				limit := time.Now().Add(-50 * 24 * time.Hour).UnixNano()
+				m := &memory{}
+				m.fault = func(req *http.Request, body string) (*http.Response, error) {
+					for one := range strings.Lines(body) {
+						l, err := decode(strings.TrimSuffix(one, "\n"))
+						if err != nil {
+							t.Fatal(err)
+						}
+						if l.time < limit {
+							return answer(req, refuse.StatusCode, http.Header{"Content-Type": {"application/json"}}, refuse.Status), nil
+						}
+					}
+					return nil, nil
+				}
+				e := inMemory(t, m, j)
+				drain(t, e)
+				if n := m.listens(); n < 250 {
+					t.Errorf("%d of the 250 new listens arrived", n)
+				}
+				plays := 0
+				for _, r := range rejected(t, j) {
+					if r.Kind == journal.EntryPlay {
+						plays++
+					}
+					if !strings.Contains(r.Reason, "retention") {
+						t.Errorf("rejected for %q", r.Reason)
+					}
+				}
+				if plays != 250 || pending(t, j) != 0 {
+					t.Errorf("%d plays rejected, %d entries pending; want the 250 old ones and none", plays, pending(t, j))
+				}
+				if len(m.requests) > 100 {
+					t.Errorf("%d requests for 500 plays", len(m.requests))
+				}
+			})
+		})
+	}
+}
+
+func TestOrderOfWritesAndDeletes(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
+		var order []string
+		m := &memory{fault: func(req *http.Request, body string) (*http.Response, error) {
+			order = append(order, strings.TrimPrefix(req.URL.Path, "/api/v2/")+" "+strings.Repeat("|", strings.Count(body, "listen,")))
+			return answer(req, http.StatusNoContent, nil, ""), nil
+		}}
+		play := func() journal.Entry { return entryOf(full()) }
+		gone := journal.Entry{Kind: journal.EntryPlayGone, Account: "me", TimeNS: full().PointNS}
+		e := inMemory(t, m, j)
+		if err := e.Drain(t.Context(), []journal.Entry{play(), play(), gone, play(), gone, gone, play(), play()}); err != nil {
+			t.Fatal(err)
+		}
+		want := "write ||, delete , delete , write |, delete , delete , delete , delete , write ||"
+		if got := strings.Join(order, ", "); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestRequestsStayWithinTheirLimits(t *testing.T) {
+	inBubble(t, 400, func(t *testing.T, j *journal.Journal) {
+		most := 0
+		m := &memory{fault: func(_ *http.Request, body string) (*http.Response, error) {
+			most = max(most, strings.Count(body, "\n"))
+			return nil, nil
+		}}
+		drain(t, inMemory(t, m, j, func(o *influx.Options) { o.BatchSize = 100 }))
+		if most > 100 || most < 50 || m.listens() != 400 {
+			t.Errorf("%d listens in requests of up to %d lines, want 400 in 100", m.listens(), most)
+		}
+	})
+}
+
+func TestRunNoticesNewEntries(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
+		m := &memory{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- inMemory(t, m, j).Run(ctx) }()
+		time.Sleep(time.Hour + time.Second/2)
+		synctest.Wait()
+		record(t, j, "me", heard(1, time.Now()))
+		synctest.Wait() // woken, at once
+		if n := m.listens(); n != 1 {
+			t.Errorf("%d listens, want the one that Record has woken it for", n)
+		}
+		// Another process has the same journal open: nobody wakes us.
+		other, err := journal.Open(ctx, j.Path(), journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, other, "me", heard(2, time.Now().Add(time.Hour)))
+		time.Sleep(5*time.Second + time.Second/2)
+		synctest.Wait()
+		if n := m.listens(); n != 2 {
+			t.Errorf("%d listens, want 2: another process has added one", n)
+		}
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRunTriesOnceMoreAtTheEndAndNoLongerThanFiveSeconds(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := &memory{}
+		done := make(chan error)
+		go func() { done <- inMemory(t, m, j).Run(ctx) }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		// The server stops answering while a write is under way.
+		m.mu.Lock()
+		stuck := 0
+		m.fault = func(req *http.Request, _ string) (*http.Response, error) {
+			stuck++
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}
+		m.mu.Unlock()
+		record(t, j, "me", heard(1, time.Now()))
+		synctest.Wait()
+		start := time.Now()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 5*time.Second || stuck != 2 {
+			t.Errorf("ended after %v and %d requests, want 5s and 2", took, stuck)
+		}
+	})
+}
+
+func TestARowOfErrorsIsAFewLines(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+		var log bytes.Buffer
+		m := &memory{fault: everyWrite(503, nil, "")}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		e := inMemory(t, m, j, func(o *influx.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		m.mu.Lock()
+		attempts := len(m.requests)
+		m.fault = nil
+		m.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		text := log.String()
+		if n := strings.Count(text, "does not take"); n >= attempts || n < 5 || strings.Count(text, "takes the outbox again") != 1 {
+			t.Errorf("%d attempts made %d lines:\n%s", attempts, n, text)
+		}
+		if strings.Contains(text, "secret") || strings.Contains(text, "canceled") {
+			t.Errorf("log tells too much:\n%s", text)
+		}
+	})
+}
+
+// While there is nothing to write, an empty write asks every minute.
+func TestAnIdleExporterNoticesAnOutage(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+		m := &memory{}
+		e := inMemory(t, m, j)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		m.mu.Lock()
+		if n := len(m.requests); n < 55 || n > 75 {
+			t.Errorf("%d requests in an idle hour, want about 60", n)
+		}
+		m.fault = everyWrite(503, nil, "")
+		m.mu.Unlock()
+		last := e.State().LastSuccess
+		time.Sleep(2 * time.Minute)
+		if state := e.State(); *state.Up || state.LastSuccess.Sub(last) > time.Minute {
+			t.Errorf("two minutes into an outage: %+v", state)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// Hour and weekday are in every point, so a new time zone rewrites them; a new
+// bucket must get everything; a new account is no reason for either.
+func TestSettingsThatChangePointsReplayThem(t *testing.T) {
+	inBubble(t, 5, func(t *testing.T, j *journal.Journal) {
+		m := &memory{}
+		start := func(change ...func(*influx.Options)) int {
+			before := m.listens()
+			drain(t, inMemory(t, m, j, change...))
+			return m.listens() - before
+		}
+		berlin := func(o *influx.Options) {
+			o.Zone = func(string) *time.Location { return mustZone(t, "Europe/Berlin") }
+		}
+		other := func(o *influx.Options) { berlin(o); o.Bucket = "other" }
+		short := func(o *influx.Options) { other(o); o.CountedFrom = time.Second }
+		if n := start(); n != 5 {
+			t.Errorf("first start sent %d, want 5", n)
+		}
+		if n := start(); n != 0 {
+			t.Errorf("second start sent %d, want none", n)
+		}
+		if n := start(berlin); n != 5 {
+			t.Errorf("a new time zone sent %d, want 5", n)
+		}
+		if n := start(other); n != 5 {
+			t.Errorf("a new bucket got %d, want 5", n)
+		}
+		if n := start(short); n != 5 {
+			t.Errorf("another rule of counting sent %d, want 5", n)
+		}
+		record(t, j, "you", heard(1, time.Now()))
+		if n := start(short); n != 1 {
+			t.Errorf("a new account's play sent %d, want 1", n)
+		}
+		if n := start(short); n != 0 {
+			t.Errorf("the start after it sent %d, want none", n)
+		}
+		if n := start(other); n != 6 {
+			t.Errorf("back again sent %d, want 6", n)
+		}
+	})
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	for _, o := range []influx.Options{
+		{URL: "influxdb:8086", Bucket: "b"}, {URL: "", Bucket: "b"}, {URL: "ftp://influxdb", Bucket: "b"}, {URL: "http://", Bucket: "b"},
+		{URL: "http://influxdb:8086"}, {URL: "http://influxdb:8086", Bucket: "b", BatchSize: -1},
+	} {
+		if _, err := influx.New(o); err == nil {
+			t.Errorf("%+v: no error", o)
+		}
+	}
+}
+
+func TestThePathOfTheURLIsKept(t *testing.T) {
+	for _, url := range []string{"http://proxy/influx", "http://proxy/influx/"} {
+		inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+			m := &memory{}
+			paths := map[string]bool{}
+			m.fault = func(req *http.Request, _ string) (*http.Response, error) {
+				paths[req.URL.Path] = true
+				if agent := req.Header.Get("User-Agent"); agent != "spotify-exporter/1" {
+					t.Errorf("User-Agent %q", agent)
+				}
+				if token := req.Header.Get("Authorization"); token != "Token secret-token" {
+					t.Errorf("Authorization %q", token)
+				}
+				return answer(req, http.StatusNoContent, nil, ""), nil
+			}
+			e := inMemory(t, m, j, func(o *influx.Options) { o.URL, o.UserAgent = url, "spotify-exporter/1" })
+			// 204 without JSON to the list of buckets is not InfluxDB, but its write is told apart.
+			_, _ = e.Step(t.Context())
+			if !paths["/influx/api/v2/write"] {
+				t.Errorf("%s: asked %v", url, paths)
+			}
+		})
+	}
+}
+
+func TestGzipIsForServersFarAway(t *testing.T) {
+	for host, near := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "::1": true, "192.168.1.5": true, "10.0.0.1": true, "fd00::1": true, "fe80::1": true,
+		"influxdb": true, "nas.local": true, "host.docker.internal": true, "influx.example.com": false, "203.0.113.5": false, "2001:db8::1": false,
+	} {
+		if got := influx.Near(host); got != near {
+			t.Errorf("%s: near %v", host, got)
+		}
+	}
+	for url, want := range map[string]string{"http://influxdb:8086": "", "https://influx.example.com": "gzip"} {
+		inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+			m := &memory{}
+			m.fault = func(req *http.Request, body string) (*http.Response, error) {
+				if got := req.Header.Get("Content-Encoding"); body != "" && got != want {
+					t.Errorf("%s: Content-Encoding %q, want %q", url, got, want)
+				}
+				return nil, nil
+			}
+			drain(t, inMemory(t, m, j, func(o *influx.Options) { o.URL = url }))
+			if m.listens() != 1 {
+				t.Errorf("%s: %d listens", url, m.listens())
+			}
+		})
+	}
+}
+
+func TestACanceledStepIsNoFailure(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+		e := inMemory(t, &memory{}, j)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := e.Step(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if state := e.State(); state.Up != nil || state.WriteRetries > 0 {
+			t.Errorf("state %+v", state)
+		}
+	})
+}
