@@ -37,6 +37,9 @@ func (c *client) send(req *http.Request) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
+		if ctx.Err() != nil { // a refresh outlives it
+			return answer{}, context.Cause(ctx)
+		}
 		if c.app.before != nil {
 			if err := c.app.before(ctx, EndpointFromContext(ctx)); err != nil {
 				return answer{}, err
@@ -130,6 +133,7 @@ func (c *Account) Me(ctx context.Context) (Profile, error) { return c.me(ctx) }
 func (c *Account) Player(ctx context.Context) (p Player, err error) {
 	err = c.get(ctx, endpointPlayer, "me/player?additional_types=track,episode", func(a answer) error {
 		if a.status != http.StatusNoContent {
+			var err error
 			if p, err = decodePlayer(a.body.Bytes()); err != nil {
 				return err
 			}
@@ -148,6 +152,7 @@ func (c *Account) Player(ctx context.Context) (p Player, err error) {
 // digest.
 func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (p Page, err error) {
 	err = c.get(ctx, endpointRecentlyPlayed, "me/player/recently-played?limit=50", func(a answer) error {
+		var err error
 		p.ReceivedAt = a.receivedAt
 		digest := c.app.digest(a.body.Bytes())
 		if p.Unchanged = digest == known; !p.Unchanged {

@@ -360,6 +360,9 @@ func TestARefreshUnderWayIsNotCancelled(t *testing.T) {
 		if auth, err := tokens.Load("me"); err != nil || auth.Token.RefreshToken != "REFRESH2" {
 			t.Errorf("Spotify has rotated, the file has %q, %v", string(auth.Token.RefreshToken), err)
 		}
+		if n := s.count("/me/player"); n != 0 {
+			t.Error("the request was sent all the same")
+		}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,27 +21,32 @@ func fullPage() []byte {
 		}
 		fmt.Fprintf(&markets, `"%c%c"`, 'A'+i/26, 'A'+i%26)
 	}
-	const artist = `{"external_urls":{"spotify":"https://open.spotify.com/artist/%[1]022d"},"href":"https://api.spotify.com/v1/artists/%[1]022d",
-        "id":"%[1]022d","name":"Artist %[1]d","type":"artist","uri":"spotify:artist:%[1]022d"}`
+	const artist = `{"external_urls":{"spotify":"https://open.spotify.com/artist/$ID"},"href":"https://api.spotify.com/v1/artists/$ID",
+        "id":"$ID","name":"Artist $N","type":"artist","uri":"spotify:artist:$ID"}`
 	const row = `{
       "track": {
         "album": {"album_type":"album","artists":[` + artist + `],
-          "available_markets": [%[2]s],
-          "external_urls":{"spotify":"https://open.spotify.com/album/%[1]022d"},"href":"https://api.spotify.com/v1/albums/%[1]022d","id":"%[1]022d",
-          "images":[{"url":"https://i.scdn.co/image/%[1]040d","width":640,"height":640},{"url":"https://i.scdn.co/image/%[1]040d","width":300,"height":300}],
-          "name":"Album %[1]d","release_date":"2020-02-29","release_date_precision":"day","total_tracks":12,"type":"album","uri":"spotify:album:%[1]022d"},
+          "available_markets": [$MARKETS],
+          "external_urls":{"spotify":"https://open.spotify.com/album/$ID"},"href":"https://api.spotify.com/v1/albums/$ID","id":"$ID",
+          "images":[{"url":"https://i.scdn.co/image/$ID","width":640,"height":640},{"url":"https://i.scdn.co/image/$ID","width":300,"height":300}],
+          "name":"Album $N","release_date":"2020-02-29","release_date_precision":"day","total_tracks":12,"type":"album","uri":"spotify:album:$ID"},
         "artists": [` + artist + `,` + artist + `],
-        "available_markets": [%[2]s],
-        "disc_number":1,"duration_ms":211000,"explicit":false,"external_ids":{"isrc":"XX%[1]010d"},
-        "external_urls":{"spotify":"https://open.spotify.com/track/%[1]022d"},"href":"https://api.spotify.com/v1/tracks/%[1]022d",
-        "id":"%[1]022d","is_local":false,"name":"Track %[1]d","popularity":50,"preview_url":null,"track_number":3,"type":"track","uri":"spotify:track:%[1]022d"},
-      "played_at": %[3]q,
-      "context": {"type":"playlist","href":"https://api.spotify.com/v1/playlists/%[1]022d","external_urls":{"spotify":"https://open.spotify.com/playlist/%[1]022d"},"uri":"spotify:playlist:%[1]022d"}
+        "available_markets": [$MARKETS],
+        "disc_number":1,"duration_ms":211000,"explicit":false,"external_ids":{"isrc":"XX$N"},
+        "external_urls":{"spotify":"https://open.spotify.com/track/$ID"},"href":"https://api.spotify.com/v1/tracks/$ID",
+        "id":"$ID","is_local":false,"name":"Track $N","popularity":50,"preview_url":null,"track_number":3,"type":"track","uri":"spotify:track:$ID"},
+      "played_at": "$END",
+      "context": {"type":"playlist","href":"https://api.spotify.com/v1/playlists/$ID","external_urls":{"spotify":"https://open.spotify.com/playlist/$ID"},"uri":"spotify:playlist:$ID"}
     }`
 	var rows []string
 	end := time.Date(2026, 2, 25, 20, 15, 20, 497e6, time.UTC)
 	for i := range 50 {
-		rows = append(rows, fmt.Sprintf(row, i, markets.String(), end.Add(-time.Duration(i)*3*time.Minute).Format("2006-01-02T15:04:05.000Z")))
+		rows = append(rows, strings.NewReplacer(
+			"$ID", fmt.Sprintf("%022d", i),
+			"$N", strconv.Itoa(i),
+			"$MARKETS", markets.String(),
+			"$END", end.Add(-time.Duration(i)*3*time.Minute).Format("2006-01-02T15:04:05.000Z"),
+		).Replace(row))
 	}
 	return []byte(`{"items":[` + strings.Join(rows, ",") + `],"next":null,"cursors":{"after":"1772050520497","before":"1772041700497"},"limit":50,"href":"x"}`)
 }
