@@ -38,3 +38,18 @@ func Encode(e journal.Entry, zone *time.Location) (lines string, deletes []strin
 func (e *Exporter) Drain(ctx context.Context, entries []journal.Entry) error {
 	return e.drain(ctx, entries)
 }
+
+// Batch are entries ready to be written; it panics on one that cannot be.
+func (e *Exporter) Batch(entries []journal.Entry) []encoded {
+	batch := make([]encoded, len(entries))
+	for i, entry := range entries {
+		var err error
+		if batch[i], err = e.encoder.encode(entry); err != nil {
+			panic(err)
+		}
+	}
+	return batch
+}
+
+// Write makes one request of a batch.
+func (e *Exporter) Write(ctx context.Context, batch []encoded) error { return e.write(ctx, batch) }
