@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -347,5 +350,23 @@ func TestHeldRatio(t *testing.T) {
 	}
 	if !*e.State().Up {
 		t.Error("that a token may not read is no reason to be down")
+	}
+}
+
+// TestOn18 runs the tests that InfluxDB 1.8 can serve once more against it, where
+// make influxd-1.8 has built it.
+func TestOn18(t *testing.T) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip("no cache directory:", err)
+	}
+	influxd := filepath.Join(cache, "spotify-exporter", "influxd-1.8")
+	if _, err := os.Stat(influxd); err != nil || os.Getenv("INFLUXD") != "" {
+		t.Skip("needs InfluxDB 1.8 beside 2.x: make influxd-1.8")
+	}
+	run := exec.Command(os.Args[0], "-test.run", "Arrives|Rewrite|Texts|Poison|Delete|Lost|MayNotWrite")
+	run.Env = append(os.Environ(), "INFLUXD="+influxd)
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
