@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -54,4 +55,26 @@ type Playback struct {
 	Shuffle  bool
 	Volume   *float64 // 0 to 1; nil if the device does not tell
 	At       time.Time
+}
+
+// Artists returns all credited names of the item, as Spotify's own player shows
+// them.
+func (p *Playback) Artists() string {
+	if p.Item == nil {
+		return ""
+	}
+	names := make([]string, len(p.Item.Artists))
+	for i, artist := range p.Item.Artists {
+		names[i] = artist.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Reasons are what polls fail for: those of package spotify, and "journal" for
+// plays that could not be stored.
+func Reasons() []spotify.Reason {
+	return []spotify.Reason{
+		spotify.ReasonAuth, spotify.ReasonPremium, spotify.ReasonNotRegistered, spotify.ReasonRateLimited, spotify.ReasonQuota,
+		spotify.ReasonNetwork, spotify.ReasonServer, spotify.ReasonDecode, journalReason,
+	}
 }

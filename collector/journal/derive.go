@@ -74,6 +74,16 @@ func (c *cluster) deriveMSPlayed(p *playRow) {
 		p.msSource = Reported
 		if w == Playback {
 			p.msSource = Measured
+			if c.restarted {
+				part := *r
+				part.msPlayed -= r.restartedPlayed
+				part.seenPlayed = max(0, r.seenPlayed-r.restartedPlayed)
+				r = &part
+				p.msPlayed = r.msPlayed
+				if c.by(ExtendedHistory) == nil {
+					p.startedMS = r.restartedMS
+				}
+			}
 			if listed := c.by(RecentlyPlayed); listed != nil {
 				p.msPlayed, p.msError = r.playedUntil(listed.endedMS)
 			}

@@ -51,8 +51,8 @@ func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
-	_, err = r.tx.exec("UPDATE account SET page_digest = ?, page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
-		page.Digest[:], unixMilli(page.FetchedAt), newestMS, string(list), r.account)
+	_, err = r.tx.exec("UPDATE account SET page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
+		unixMilli(page.FetchedAt), newestMS, string(list), r.account)
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
@@ -129,7 +129,6 @@ func closeGap(tx *transaction, id, nowMS int64, by string) error {
 // LastPage is what is remembered of an account's last page of recently-played.
 type LastPage struct {
 	FetchedAt time.Time // zero: there was none
-	Digest    [32]byte  // of its body
 	Listed    int       // plays on it
 	Held      []Play    // those of them that the journal has a play of
 }
@@ -138,10 +137,9 @@ type LastPage struct {
 // page listed.
 func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error) {
 	var page LastPage
-	var digest []byte
 	var fetched int64
 	var list string
-	err := j.db.QueryRowContext(ctx, "SELECT page_digest, page_ms, page_plays FROM account WHERE alias = ?", account).Scan(&digest, &fetched, &list)
+	err := j.db.QueryRowContext(ctx, "SELECT page_ms, page_plays FROM account WHERE alias = ?", account).Scan(&fetched, &list)
 	if errors.Is(err, sql.ErrNoRows) {
 		return page, nil
 	}
@@ -149,7 +147,6 @@ func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error
 		return page, fmt.Errorf("read last page: %w", err)
 	}
 	page.FetchedAt = fromMilli(fetched)
-	copy(page.Digest[:], digest)
 	var plays []pagePlay
 	if list != "" {
 		if err := json.Unmarshal([]byte(list), &plays); err != nil {

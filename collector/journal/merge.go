@@ -37,6 +37,9 @@ const (
 	// are one play whose time was shifted, as an item has to play for 30 s to
 	// appear at all.
 	repeatMS = 15_000
+	// restartMS is how far a play's end may lie from the moment at which the tracker
+	// saw its item back at the start.
+	restartMS = 5_000
 	// otherURIMS is what it costs, against a difference in time, to take two uris
 	// for one song (relinking).
 	otherURIMS = 10_000
@@ -52,6 +55,9 @@ const (
 // cluster is a play in the making: the reports that are one play.
 type cluster struct {
 	reports []*reportRow // in the order of trusted
+	// restarted: what the tracker took for the first part of the play is another
+	// play, so its listening time is not part of this one's.
+	restarted bool
 }
 
 // by returns the cluster's report of a witness, nil if it made none.
@@ -122,8 +128,8 @@ func (r *reportRow) window() (from, until int64) {
 		return r.endedMS - 1_000, r.endedMS + 1_000
 	case AccountData: // the minute's start
 		return r.endedMS, r.endedMS + 59_999
-	default:
-		return r.endedMS - r.endedErrorMS, r.endedMS + r.endedErrorMS
+	default: // not before it was seen last
+		return max(r.endedMS-r.endedErrorMS, r.seenMS-finishMS), r.endedMS + r.endedErrorMS
 	}
 }
 
@@ -174,18 +180,7 @@ func merge(chain []*reportRow) []*cluster {
 	}
 	var plays []*cluster
 	for _, w := range trusted {
-		var groups [][]*reportRow
-		for _, r := range chain {
-			if r.witness != w {
-				continue
-			}
-			if last := len(groups) - 1; w == RecentlyPlayed && last >= 0 &&
-				groups[last][0].item == r.item && r.endedMS-groups[last][0].endedMS < repeatMS {
-				groups[last] = append(groups[last], r)
-				continue
-			}
-			groups = append(groups, []*reportRow{r})
-		}
+		groups := groupsOf(chain, w)
 		if len(groups) == 0 {
 			continue
 		}
@@ -200,7 +195,53 @@ func merge(chain []*reportRow) []*cluster {
 		}
 	}
 	slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
+	for _, play := range plays {
+		if r := play.by(Playback); r != nil && r.restartedMS != 0 {
+			play.restarted = slices.ContainsFunc(plays, func(other *cluster) bool {
+				return other != play && abs(other.ender().endedMS-r.restartedMS) <= restartMS && other.reports[0].item.sameSong(r.item)
+			})
+		}
+	}
 	return plays
+}
+
+// groupsOf returns the reports of one witness, those together that are one play.
+// chain is in order.
+func groupsOf(chain []*reportRow, w Witness) [][]*reportRow {
+	var groups [][]*reportRow
+	for _, r := range chain {
+		if r.witness != w {
+			continue
+		}
+		at := len(groups) - 1
+		for at >= 0 && !groups[at][0].repeats(r) {
+			if at--; at >= 0 && r.endedMS-groups[at][0].endedMS > farMS {
+				at = -1
+			}
+		}
+		if at < 0 {
+			groups = append(groups, []*reportRow{r})
+		} else {
+			groups[at] = append(groups[at], r)
+		}
+	}
+	return groups
+}
+
+// repeats tells whether another report of the same witness is about the same
+// play: a listed play whose time was shifted a little, or a row of two exports,
+// of which the one with the new keys has left out the start.
+func (r *reportRow) repeats(other *reportRow) bool {
+	if r.item != other.item {
+		return false
+	}
+	switch r.witness {
+	case RecentlyPlayed:
+		return abs(r.endedMS-other.endedMS) < repeatMS
+	case ExtendedHistory:
+		return (r.startedMS == 0) != (other.startedMS == 0) && r.uploadedMS() == other.uploadedMS() && r.msPlayed == other.msPlayed
+	}
+	return false
 }
 
 // compareReports orders reports by their end and then by content, never by when

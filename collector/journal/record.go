@@ -29,8 +29,7 @@ type Witnessed struct {
 // Page is what has to be remembered of a page of recently-played.
 type Page struct {
 	FetchedAt time.Time
-	Digest    [32]byte // of its body
-	Full      bool     // as many plays as Spotify gives: older ones may be missing
+	Full      bool // as many plays as Spotify gives: older ones may be missing
 }
 
 // Outcome is what a report has led to.

@@ -80,6 +80,13 @@ type Report struct {
 	SeenMSPlayed int64
 	SeenMSLeft   int64
 
+	// Playback only: when the item was seen back at its start, and what had been
+	// listened before, in milliseconds. Nobody can tell by the looks whether that
+	// was a play of its own ("previous" was pressed) or the same one (the position
+	// was moved); if another witness has a play of the item that ended then, it was.
+	RestartedAt time.Time
+	RestartedMS int64
+
 	// Stamp is a time that tells reports apart which are otherwise alike and is
 	// not the end of the play: the export's ts where that is the time of the
 	// upload. Zero otherwise.

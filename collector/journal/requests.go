@@ -47,6 +47,25 @@ func (j *Journal) quota(tx *transaction, client string) (Quota, error) {
 	return q, nil
 }
 
+// Requests returns when requests were made in the 24 h before now, oldest first.
+func (j *Journal) Requests(ctx context.Context, client string) ([]time.Time, error) {
+	var times []time.Time
+	err := j.read(ctx, func(tx *transaction) error {
+		return tx.each("SELECT at_ms FROM request WHERE client = ? AND at_ms > ? ORDER BY at_ms", []any{client, j.now() - 24*3_600_000}, func(rows *sql.Rows) error {
+			var at int64
+			if err := rows.Scan(&at); err != nil {
+				return err
+			}
+			times = append(times, fromMilli(at))
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read requests: %w", err)
+	}
+	return times, nil
+}
+
 // Request asks for one request to the Web API: allow decides, knowing the state
 // at this moment, and what it allows is counted before it is made. All in one
 // transaction, so that two processes never make one too many. The error of allow

@@ -3,14 +3,12 @@ package prom
 import (
 	"context"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
-	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 )
 
@@ -53,16 +51,6 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.influxDuration.Collect(ch)
 }
 
-// failureReasons are the reasons of a failed poll that are counted from the
-// start. The last one is a poll whose plays could not be stored.
-func failureReasons() []spotify.Reason {
-	return []spotify.Reason{
-		spotify.ReasonAuth, spotify.ReasonPremium, spotify.ReasonNotRegistered,
-		spotify.ReasonRateLimited, spotify.ReasonQuota, spotify.ReasonNetwork,
-		spotify.ReasonServer, spotify.ReasonDecode, "journal",
-	}
-}
-
 func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector.AccountState) {
 	alias := label(account.Account)
 	if account.Up != nil {
@@ -74,7 +62,7 @@ func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector
 	f.nextPoll.sendTime(ch, account.NextPoll, alias)
 
 	f.polls.send(ch, float64(account.Polls), alias)
-	for _, reason := range failureReasons() {
+	for _, reason := range collector.Reasons() {
 		f.pollFailures.send(ch, float64(account.Failures[reason]), alias, string(reason))
 	}
 	for _, witness := range journal.Witnesses {
@@ -101,18 +89,9 @@ func (f *families) collectPlayback(ch chan<- prometheus.Metric, alias string, pl
 	}
 	if info && playback.Playing && playback.Item != nil {
 		item := playback.Item
-		f.nowPlaying.send(ch, 1, alias, label(item.Kind), label(item.Name), label(artists(item)),
+		f.nowPlaying.send(ch, 1, alias, label(item.Kind), label(item.Name), label(playback.Artists()),
 			label(item.Album), label(item.ID), label(item.ImageURL))
 	}
-}
-
-// artists are the item's credits as Spotify's own player shows them.
-func artists(item *spotify.Item) string {
-	names := make([]string, len(item.Artists))
-	for i, artist := range item.Artists {
-		names[i] = artist.Name
-	}
-	return strings.Join(names, ", ")
 }
 
 // progress is how far the item has come by now.

@@ -196,7 +196,7 @@ func (c card) with(facts ...fact) card {
 
 func newPlayer(playback *collector.Playback, now time.Time) *player {
 	item := playback.Item
-	p := &player{Title: label(item.Name), Artists: label(artists(item)), Album: label(item.Album)}
+	p := &player{Title: label(item.Name), Artists: label(playback.Artists()), Album: label(item.Album)}
 	if p.Album == p.Artists {
 		p.Album = "" // a show is both
 	}

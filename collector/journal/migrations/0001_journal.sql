@@ -10,8 +10,7 @@ CREATE TABLE account (
 	id          INTEGER PRIMARY KEY,
 	alias       TEXT NOT NULL UNIQUE,
 	playback    BLOB,              -- what the tracker holds open
-	page_digest BLOB,              -- of the last recently-played page
-	page_ms     INTEGER NOT NULL DEFAULT 0, -- when it was fetched
+	page_ms     INTEGER NOT NULL DEFAULT 0, -- when the last recently-played page was fetched
 	page_newest_ms INTEGER NOT NULL DEFAULT 0, -- end of the newest play on any page so far
 	page_plays  TEXT NOT NULL DEFAULT ''    -- JSON: [[ended_ms, uri], …] of its plays
 ) STRICT;
@@ -84,6 +83,8 @@ CREATE TABLE report (
 	seen_ms      INTEGER NOT NULL, -- Playback: the last look that showed it
 	seen_played  INTEGER NOT NULL, -- ms listened until then
 	seen_left    INTEGER NOT NULL, -- ms of the item that were left then; -1: not known
+	restarted_ms INTEGER NOT NULL, -- Playback: when it was seen back at its start
+	restarted_played INTEGER NOT NULL, -- ms listened before
 	context_type TEXT NOT NULL,
 	context_uri  TEXT NOT NULL,
 	device       TEXT NOT NULL,

@@ -1,0 +1,457 @@
+package collector
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+)
+
+const (
+	// lookError is how well a look tells the position within an item: the time
+	// that the answer took and Spotify's own rounding.
+	lookError = 2 * time.Second
+	// crossfade is how much before its end an item may give way to the next one
+	// by itself (Spotify's longest setting).
+	crossfade = 12 * time.Second
+	// logout is after what pause Spotify ends a play; when it goes on after that
+	// it is another one. In history A the plays that end with "logout" do so 634 s
+	// (median) after the sound stopped.
+	logout = 10 * time.Minute
+	// listedFrom is what a play must have to be in recently-played, as a rule.
+	listedFrom = 30 * time.Second
+)
+
+// tracker makes plays of looks at the player. It believes our own clock and the
+// position within the item; Spotify's "timestamp" may be minutes old.
+//
+// A look tells three things for sure: which item was there, how far it had come,
+// and whether it moved. What lay between two looks follows from both:
+//
+//   - Same item, further by as much as time has passed: it played.
+//   - Same item, further by less: it was paused for the difference.
+//   - Same item, further by more: somebody skipped ahead.
+//   - Same item, back by what it takes to finish and begin again: a repeat.
+//   - Same item, back at a position that a start from zero would have reached: it
+//     was restarted. Spotify counts "previous" as a new play and a seek to zero
+//     not, and both look the same; see restart.
+//   - Another item, whose own position tells when it began: the first one ended
+//     then, or when it was through, whichever is earlier.
+type tracker struct {
+	// Open is what plays, or is paused, as of the last look; nil: nothing. It is
+	// kept in the journal, so that a play outlives a restart.
+	Open *openPlay `json:"open"`
+	// LookedAt is when the player was looked at last, whatever it showed.
+	LookedAt time.Time `json:"looked_at"`
+
+	recordPrivate bool
+}
+
+// openPlay is a play that has not ended.
+type openPlay struct {
+	Item      journal.Item `json:"item"`
+	StartedAt time.Time    `json:"started_at"` // zero if nobody can tell
+
+	SeenAt    time.Time     `json:"seen_at"`  // the last look
+	Position  time.Duration `json:"position"` // in the item, then
+	Playing   bool          `json:"playing"`  // or paused, then
+	PausedAt  time.Time     `json:"paused_at,omitzero"`
+	Listened  time.Duration `json:"listened"`  // until then
+	Uncertain time.Duration `json:"uncertain"` // how far Listened may be off
+
+	Device      string `json:"device"`
+	DeviceType  string `json:"device_type"`
+	ContextType string `json:"context_type"`
+	ContextURI  string `json:"context_uri"`
+	Shuffle     bool   `json:"shuffle"`
+	Private     bool   `json:"private"`
+	ReasonStart string `json:"reason_start"`
+
+	// Restarted is when it went back to its start, and Before what had been
+	// listened until then.
+	Restarted time.Time     `json:"restarted,omitzero"`
+	Before    time.Duration `json:"before,omitempty"`
+}
+
+// restoreTracker returns the tracker that stored its state in the journal.
+func restoreTracker(state []byte, recordPrivate bool) (*tracker, error) {
+	t := &tracker{recordPrivate: recordPrivate}
+	if len(state) == 0 {
+		return t, nil
+	}
+	if err := json.Unmarshal(state, t); err != nil {
+		return t, fmt.Errorf("read what was open: %w", err)
+	}
+	return t, nil
+}
+
+// state returns what restoreTracker takes.
+func (t *tracker) state() []byte {
+	state, err := json.Marshal(t)
+	if err != nil {
+		panic(err) // plain values only: cannot happen
+	}
+	return state
+}
+
+// look takes in what the player showed and returns the plays that have ended
+// since the last look, oldest first.
+func (t *tracker) look(p spotify.Player) []journal.Report {
+	now := p.ReceivedAt.Round(0).UTC()
+	if back := t.LookedAt.Sub(now); back > 0 && back < time.Minute {
+		return nil // an answer that was overtaken by a later one
+	} else if back > 0 && t.Open != nil {
+		// The clock was set back: nothing is known of the time in between.
+		t.Open.shift(-back)
+	}
+	before := t.LookedAt
+	if before.After(now) {
+		before = time.Time{}
+	}
+	t.LookedAt = now
+	var position time.Duration
+	known := p.ProgressMS != nil
+	if known {
+		position = max(0, time.Duration(*p.ProgressMS)*time.Millisecond)
+	}
+	var item journal.Item
+	visible := p.Active && p.Item != nil
+	if visible {
+		item = itemOf(p.Item)
+		if length := duration(&item); length > 0 {
+			position = min(position, length)
+		}
+	}
+	open := t.Open
+	if p.Active && p.PrivateSession && !t.recordPrivate {
+		// Private for a moment is private: Spotify lists such a play nowhere.
+		if open != nil && visible && same(&open.Item, &item) {
+			t.Open = nil
+			return nil
+		}
+		visible = false
+	}
+	if open == nil {
+		if visible {
+			t.Open = begin(&p, item, now, before, position, known)
+		}
+		return nil
+	}
+	if !visible {
+		t.Open = nil
+		return open.vanish(now)
+	}
+	if same(&open.Item, &item) {
+		if !known {
+			position = open.expected(now)
+		}
+		return t.proceed(&p, item, now, position)
+	}
+	began := now.Add(-position)
+	if !known || began.Before(open.SeenAt.Add(-lookError)) {
+		// It did not begin at its start: when is not known.
+		began = time.Time{}
+	}
+	ended := open.giveWay(now, began)
+	t.Open = begin(&p, item, now, before, position, known)
+	if ended.ReasonEnd == "trackdone" && !t.Open.StartedAt.IsZero() {
+		t.Open.ReasonStart = "trackdone"
+	}
+	return []journal.Report{ended}
+}
+
+// same tells whether two looks show one item. Relinked uris of one play do not
+// occur: Spotify decides the uri when a play begins.
+func same(a, b *journal.Item) bool {
+	if a.URI != "" || b.URI != "" {
+		return a.URI == b.URI
+	}
+	return a.SongKey() == b.SongKey()
+}
+
+func duration(i *journal.Item) time.Duration {
+	return time.Duration(i.DurationMS) * time.Millisecond
+}
+
+// begin opens a play that the player shows at position (if that is known), and did
+// not show before; before zero: it was not looked at.
+func begin(p *spotify.Player, item journal.Item, now, before time.Time, position time.Duration, known bool) *openPlay {
+	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
+	began := now.Add(-position)
+	switch {
+	case before.IsZero():
+		// We have just come; it may have been paused, or entered in its middle.
+		o.Listened, o.Uncertain = position, max(lookError, position)
+		if known && p.Playing {
+			o.StartedAt = began
+		}
+	case known && p.Playing && !began.Before(before.Add(-lookError)):
+		o.StartedAt, o.Listened = began, position // from its start
+	default:
+		// Entered in its middle after the last look, or paused since.
+		o.Listened = min(position, now.Sub(before)/2)
+		o.Uncertain = max(lookError, min(position, now.Sub(before)))
+	}
+	if !p.Playing {
+		o.PausedAt = now
+	}
+	o.circumstances(p)
+	return o
+}
+
+// circumstances are as of the last look: a play that is handed over counts for
+// the device on which it ended.
+func (o *openPlay) circumstances(p *spotify.Player) {
+	o.Device, o.DeviceType = p.Device.Name, p.Device.Type
+	o.ContextType, o.ContextURI = p.Context.Type, p.Context.URI
+	o.Shuffle = p.Shuffle
+	o.Private = o.Private || p.PrivateSession
+}
+
+// left is what was left of the item at the last look, -1 if its length is not
+// known.
+func (o *openPlay) left() time.Duration {
+	length := duration(&o.Item)
+	if length == 0 {
+		return -1
+	}
+	return max(0, length-o.Position)
+}
+
+// through is when the item is through if nothing happens; zero if it is paused or
+// its length is not known.
+func (o *openPlay) through() time.Time {
+	left := o.left()
+	if !o.Playing || left < 0 {
+		return time.Time{}
+	}
+	return o.SeenAt.Add(left)
+}
+
+// expected is the position at a time if nothing has happened since the last look.
+func (o *openPlay) expected(at time.Time) time.Duration {
+	if !o.Playing {
+		return o.Position
+	}
+	position := o.Position + at.Sub(o.SeenAt)
+	if length := duration(&o.Item); length > 0 {
+		position = min(position, length)
+	}
+	return position
+}
+
+// shift moves all times, after the clock was set.
+func (o *openPlay) shift(by time.Duration) {
+	o.SeenAt = o.SeenAt.Add(by)
+	for _, t := range []*time.Time{&o.StartedAt, &o.PausedAt, &o.Restarted} {
+		if !t.IsZero() {
+			*t = t.Add(by)
+		}
+	}
+}
+
+// proceed is a look that shows the open item again.
+func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, position time.Duration) []journal.Report {
+	o := t.Open
+	passed, moved := now.Sub(o.SeenAt), position-o.Position
+	left := o.left()
+
+	var ended []journal.Report
+	switch {
+	case o.Playing && left >= 0 && moved < -lookError && passed >= left-crossfade && position <= passed-left+crossfade+lookError:
+		ended = t.again(p, now.Add(-position))
+		o = t.Open
+		o.Listened = position
+	case moved < -lookError && position <= passed+lookError:
+		ended = t.restart(now, position)
+		o = t.Open
+	case !o.pausedLong(passed, moved):
+		listened := moved
+		if moved > passed+lookError { // skipped ahead, at most while time has passed
+			listened = passed
+			o.Uncertain += min(passed, lookError)
+		} else if moved < 0 { // went back, or was rounded differently
+			if listened = 0; moved < -lookError {
+				o.Uncertain += passed
+			}
+		}
+		o.Listened += max(0, listened)
+	default:
+		// Paused for so long that Spotify has ended the play; what goes on is
+		// another one.
+		stopped := o.SeenAt
+		if !o.PausedAt.IsZero() {
+			stopped = o.PausedAt
+		}
+		resumed := now.Add(-max(0, moved))
+		ended = append(ended, o.end(earlier(stopped.Add(logout), resumed), lookError, "logout", 0, max(0, moved)))
+		t.Open = &openPlay{Item: item, StartedAt: resumed, Listened: max(0, moved), Uncertain: lookError, ReasonStart: "appload"}
+		o = t.Open
+	}
+	if p.Playing {
+		o.PausedAt = time.Time{}
+	} else if o.PausedAt.IsZero() {
+		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, moved)))
+	}
+	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
+	o.circumstances(p)
+	return ended
+}
+
+// again is a look that shows the open item, which must be through, at its start
+// again, since began. What was not looked at in between are further plays of it
+// only if it is set to repeat.
+func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
+	var ended []journal.Report
+	o := t.Open
+	for {
+		left := o.left()
+		end := o.SeenAt.Add(left)
+		gap := began.Sub(end)
+		if gap.Abs() <= crossfade {
+			end = began
+		}
+		ended = append(ended, o.end(end, lookError, "trackdone", min(left, max(0, end.Sub(o.SeenAt))), lookError))
+		next := *o
+		next.StartedAt, next.SeenAt, next.Position, next.Listened, next.Uncertain = end, end, 0, 0, lookError
+		next.ReasonStart, next.Restarted, next.Before = "trackdone", time.Time{}, 0
+		o = &next
+		if p.Repeat != "track" || gap < duration(&o.Item)-crossfade || gap > time.Hour {
+			break
+		}
+	}
+	o.StartedAt = began
+	t.Open = o
+	return ended
+}
+
+// pausedLong tells whether the item stood still for so long that its play ended.
+func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
+	still := passed - max(0, moved)
+	if !o.PausedAt.IsZero() {
+		still += o.SeenAt.Sub(o.PausedAt)
+	}
+	return still >= logout && moved > 0
+}
+
+// restart is a look that shows the item back at what a start from zero would have
+// reached. Who pressed "previous" has begun a new play, who has moved the
+// position to zero has not, and nobody can tell. Spotify's list will, if what was
+// listened before is enough to be listed: until then it stays one play, which
+// knows when it was restarted. What is too short to be listed would be lost, so it
+// becomes a play of its own.
+func (t *tracker) restart(now time.Time, position time.Duration) []journal.Report {
+	o := t.Open
+	began := now.Add(-position)
+	var more time.Duration
+	if o.Playing {
+		more = max(0, began.Sub(o.SeenAt))
+	}
+	if left := o.left(); left >= 0 {
+		more = min(more, left)
+	}
+	if o.Listened+more >= listedFrom {
+		o.Restarted, o.Before = began, o.Listened+more
+		o.Listened += more + position
+		return nil
+	}
+	ended := o.end(began, lookError, "backbtn", more, lookError)
+	next := *o
+	next.StartedAt, next.Listened, next.Uncertain, next.ReasonStart = began, position, lookError, "backbtn"
+	t.Open = &next
+	return []journal.Report{ended}
+}
+
+// vanish ends a play whose item is not there any more, and nothing else that
+// would tell since when.
+func (o *openPlay) vanish(now time.Time) []journal.Report {
+	from, until := o.SeenAt, now
+	if through := o.through(); !through.IsZero() && !through.After(now) {
+		// It can have been heard to its end, and mostly is.
+		return []journal.Report{o.end(through, max(lookError, through.Sub(from), until.Sub(through)), "trackdone", o.left(), max(lookError, o.left()))}
+	}
+	between := until.Sub(from) / 2
+	if !o.Playing {
+		return []journal.Report{o.end(from.Add(between), max(lookError, between), "logout", 0, lookError)}
+	}
+	// The device may have left the network and play on: until the item is through.
+	sure := between
+	if through := o.through(); !through.IsZero() {
+		sure = through.Sub(from.Add(between))
+	}
+	return []journal.Report{o.end(from.Add(between), max(lookError, sure), "unknown", between, max(lookError, sure))}
+}
+
+// giveWay ends a play in whose place another began; zero: when is not known.
+func (o *openPlay) giveWay(now, began time.Time) journal.Report {
+	through := o.through()
+	if began.IsZero() {
+		until := now
+		if !through.IsZero() && through.Before(until) {
+			until = through
+		}
+		between := max(0, until.Sub(o.SeenAt)) / 2
+		var more time.Duration
+		if o.Playing {
+			more = between
+		}
+		return o.end(o.SeenAt.Add(between), max(lookError, between), "endplay", more, max(lookError, more))
+	}
+	if began.Before(o.SeenAt) {
+		began = o.SeenAt
+	}
+	if !o.Playing {
+		return o.end(began, lookError, "endplay", 0, lookError)
+	}
+	if through.IsZero() { // of unknown length
+		return o.end(began, lookError, "unknown", began.Sub(o.SeenAt), lookError)
+	}
+	switch early := through.Sub(began); {
+	case early > crossfade:
+		return o.end(began, lookError, "fwdbtn", began.Sub(o.SeenAt), lookError)
+	case early >= -lookError:
+		return o.end(began, lookError, "trackdone", began.Sub(o.SeenAt), lookError)
+	default:
+		// Through, and then nothing for a while; or paused, and then left.
+		return o.end(through, max(lookError, -early), "trackdone", o.left(), max(lookError, o.left()))
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// end makes the report of the play: when it ended, how sure that is, why, and
+// what was listened since the last look.
+func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, moreError time.Duration) journal.Report {
+	left := o.left()
+	if !o.Playing {
+		left = 0 // it stands still
+	}
+	leftMS := left.Milliseconds()
+	if left < 0 {
+		leftMS = -1
+	}
+	var skipped *bool
+	switch reason {
+	case "fwdbtn", "backbtn", "endplay":
+		skipped = new(true)
+	case "trackdone":
+		skipped = new(false)
+	}
+	return journal.Report{
+		Witness: journal.Playback, Item: o.Item,
+		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
+		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
+		SeenAt: o.SeenAt.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSLeft: leftMS,
+		RestartedAt: o.Restarted.Truncate(time.Millisecond), RestartedMS: o.Before.Milliseconds(),
+		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
+		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,
+		Skipped: skipped,
+	}
+}
