@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -97,8 +98,13 @@ func (t *tracker) state() []byte {
 }
 
 // look takes in what the player showed and returns the plays that have ended
-// since the last look, oldest first.
+// since the last look, oldest first. What was only ever seen paused is no play: it
+// may lie there since yesterday.
 func (t *tracker) look(p spotify.Player) []journal.Report {
+	return slices.DeleteFunc(t.see(p), func(r journal.Report) bool { return r.MSPlayed <= 0 })
+}
+
+func (t *tracker) see(p spotify.Player) []journal.Report {
 	now := p.ReceivedAt.Round(0).UTC()
 	if back := t.LookedAt.Sub(now); back > 0 && back < time.Minute {
 		return nil // an answer that was overtaken by a later one
@@ -181,13 +187,15 @@ func begin(p *spotify.Player, item journal.Item, now, before time.Time, position
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
 	began := now.Add(-position)
 	switch {
+	case !p.Playing:
+		o.Uncertain = max(lookError, position)
 	case before.IsZero():
 		// We have just come; it may have been paused, or entered in its middle.
 		o.Listened, o.Uncertain = position, max(lookError, position)
-		if known && p.Playing {
+		if known {
 			o.StartedAt = began
 		}
-	case known && p.Playing && !began.Before(before.Add(-lookError)):
+	case known && !began.Before(before.Add(-lookError)):
 		o.StartedAt, o.Listened = began, position // from its start
 	default:
 		// Entered in its middle after the last look, or paused since.
@@ -278,6 +286,9 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 			}
 		}
 		o.Listened += max(0, listened)
+		if o.StartedAt.IsZero() && p.Playing && o.Listened == listened {
+			o.StartedAt = now.Add(-max(0, listened))
+		}
 	default:
 		// Paused for so long that Spotify has ended the play; what goes on is
 		// another one.
@@ -294,6 +305,11 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		o.PausedAt = time.Time{}
 	} else if o.PausedAt.IsZero() {
 		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, moved)))
+	}
+	if length := duration(&item); !p.Playing && length > 0 && position >= length-lookError {
+		// It has stopped at its end, and lies there until the player is gone.
+		ended = append(ended, o.end(o.PausedAt, lookError, "trackdone", 0, 0))
+		*o = openPlay{Uncertain: lookError, PausedAt: now}
 	}
 	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
 	o.circumstances(p)
@@ -374,7 +390,11 @@ func (o *openPlay) vanish(now time.Time) []journal.Report {
 	}
 	between := until.Sub(from) / 2
 	if !o.Playing {
-		return []journal.Report{o.end(from.Add(between), max(lookError, between), "logout", 0, lookError)}
+		at := from.Add(between)
+		if out := o.PausedAt.Add(logout); out.After(from) && out.Before(until) {
+			at = out
+		}
+		return []journal.Report{o.endPaused(at, "logout")}
 	}
 	// The device may have left the network and play on: until the item is through.
 	sure := between
@@ -403,7 +423,10 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 		began = o.SeenAt
 	}
 	if !o.Playing {
-		return o.end(began, lookError, "endplay", 0, lookError)
+		if out := o.PausedAt.Add(logout); out.Before(began) {
+			return o.endPaused(out, "logout")
+		}
+		return o.endPaused(began, "endplay")
 	}
 	if through.IsZero() { // of unknown length
 		return o.end(began, lookError, "unknown", began.Sub(o.SeenAt), lookError)
@@ -419,6 +442,12 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 	}
 }
 
+// endPaused ends a play that was paused. Some time between the pause and now, the
+// last listener's device decides when.
+func (o *openPlay) endPaused(at time.Time, reason string) journal.Report {
+	return o.end(at, max(lookError, at.Sub(o.PausedAt)), reason, 0, 0)
+}
+
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -429,9 +458,9 @@ func earlier(a, b time.Time) time.Time {
 // end makes the report of the play: when it ended, how sure that is, why, and
 // what was listened since the last look.
 func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, moreError time.Duration) journal.Report {
-	left := o.left()
-	if !o.Playing {
-		left = 0 // it stands still
+	left, seen := o.left(), o.SeenAt
+	if !o.Playing && !o.PausedAt.IsZero() {
+		left, seen = 0, o.PausedAt // it stands still
 	}
 	leftMS := left.Milliseconds()
 	if left < 0 {
@@ -448,7 +477,7 @@ func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, mo
 		Witness: journal.Playback, Item: o.Item,
 		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
 		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
-		SeenAt: o.SeenAt.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSLeft: leftMS,
+		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSLeft: leftMS,
 		RestartedAt: o.Restarted.Truncate(time.Millisecond), RestartedMS: o.Before.Milliseconds(),
 		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
 		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,

@@ -72,9 +72,9 @@ type Report struct {
 	// MSPlayedError is how far the truth may lie from MSPlayed, either way.
 	MSPlayedError int64
 
-	// Playback only: the last look that showed the item, what had been listened
-	// until then and what was left of the item, both in milliseconds (LeftMS -1:
-	// not known). With an end from another witness they give a better time than
+	// Playback only: until when the play was followed (the last look at it, or when
+	// it was paused), what had been listened until then and what was left of the
+	// item to be heard, both in milliseconds (SeenMSLeft -1: not known; 0: paused). With an end from another witness they give a better time than
 	// MSPlayed, which was guessed from the looks alone.
 	SeenAt       time.Time
 	SeenMSPlayed int64

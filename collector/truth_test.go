@@ -1,0 +1,590 @@
+package collector_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/history"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+)
+
+// heard is a play as a recorder has it, or as it was.
+type heard struct {
+	uri     string
+	ended   time.Time
+	ms      int64
+	errorMS int64
+	skipped bool
+}
+
+// world is a Spotify with one listener, for one policy of recording, in a bubble.
+type world struct {
+	t      *testing.T
+	sim    *spotifysim.Spotify
+	user   *spotifysim.User
+	dir    string
+	tokens spotify.Tokens
+	began  time.Time
+}
+
+const (
+	clientID = "0123456789abcdef0123456789abcdef"
+	budget   = 1000
+)
+
+// newWorld logs the listener in.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), began: time.Now()}
+	w.sim = spotifysim.New(spotifysim.Options{ClientID: clientID, Fail: t.Errorf})
+	w.user = w.sim.AddUser("listener", "Listener")
+	w.tokens = spotify.Tokens{Dir: filepath.Join(w.dir, "tokens")}
+	w.login("me", w.user)
+	return w
+}
+
+// login stores a token for a user of the simulator as the login command would.
+func (w *world) login(alias string, user *spotifysim.User) {
+	w.t.Helper()
+	refresh, at := user.Token(spotify.Scopes()...)
+	authorization, err := json.Marshal(spotify.Authorization{
+		ClientID: clientID, Scopes: spotify.Scopes(), AuthorizedAt: at,
+		Profile: spotify.Profile{AccountID: user.AccountID(), UserID: user.ID()},
+		Token:   spotify.Token{RefreshToken: spotify.Secret(refresh), TokenType: "Bearer"},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.MkdirAll(w.tokens.Dir, 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(w.tokens.Path(alias), authorization, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) app(before func(context.Context, string) error) *spotify.App {
+	w.t.Helper()
+	api, accounts := spotifysim.URLs("http://spotify.test")
+	app, err := spotify.New(spotify.Options{ClientID: clientID, APIURL: api, AccountsURL: accounts, Base: w.sim.Transport(), Before: before})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return app
+}
+
+func (w *world) journal() *journal.Journal {
+	w.t.Helper()
+	j, err := journal.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), journal.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return j
+}
+
+// run runs a collector on a journal until the time given.
+func (w *world) run(j *journal.Journal, until time.Time, options collector.Options) *collector.Collector {
+	w.t.Helper()
+	options.Journal = j
+	options.Tokens = w.tokens
+	if options.Quota == nil {
+		options.Quota = collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
+	}
+	options.App = w.app(options.Quota.Before)
+	if testing.Verbose() && os.Getenv("TRUTH_LOG") != "" {
+		options.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	c := collector.New(options)
+	ctx, cancel := context.WithDeadline(w.t.Context(), until)
+	defer cancel()
+	if err := c.Run(ctx); err != nil {
+		w.t.Error(err)
+	}
+	return c
+}
+
+// recorded is what a journal holds.
+func recorded(t *testing.T, j *journal.Journal) []heard {
+	t.Helper()
+	var all []heard
+	for p, err := range j.Plays(t.Context(), journal.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, heard{uri: p.Item.URI, ended: p.EndedAt, ms: p.MSPlayed, errorMS: p.MSPlayedError, skipped: p.Skipped != nil && *p.Skipped})
+	}
+	return all
+}
+
+// played is what was really played and can be known: not in private.
+func (w *world) played() []heard {
+	var all []heard
+	for _, p := range w.user.Played(time.Now()) {
+		if !p.Private {
+			all = append(all, heard{uri: p.Item.URI, ended: p.EndedAt, ms: p.MSPlayed, skipped: p.Skipped})
+		}
+	}
+	return all
+}
+
+// pair is a play and what was recorded of it.
+type pair struct{ truth, record *heard }
+
+// match pairs plays and records of one uri, the nearest ends first, within five
+// minutes.
+func match(truth, records []heard) (pairs []pair, lost, extra []heard) {
+	type candidate struct {
+		truth, record int
+		apart         time.Duration
+	}
+	byURI := map[string][]int{}
+	for i, r := range records {
+		byURI[r.uri] = append(byURI[r.uri], i)
+	}
+	var candidates []candidate
+	for i, p := range truth {
+		for _, k := range byURI[p.uri] {
+			if apart := p.ended.Sub(records[k].ended).Abs(); apart <= 5*time.Minute {
+				candidates = append(candidates, candidate{i, k, apart})
+			}
+		}
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.apart, b.apart), cmp.Compare(a.truth, b.truth), cmp.Compare(a.record, b.record))
+	})
+	usedTruth, usedRecord := map[int]bool{}, map[int]bool{}
+	for _, c := range candidates {
+		if usedTruth[c.truth] || usedRecord[c.record] {
+			continue
+		}
+		usedTruth[c.truth], usedRecord[c.record] = true, true
+		pairs = append(pairs, pair{&truth[c.truth], &records[c.record]})
+	}
+	for i := range truth {
+		if !usedTruth[i] {
+			lost = append(lost, truth[i])
+		}
+	}
+	for i := range records {
+		if !usedRecord[i] {
+			extra = append(extra, records[i])
+		}
+	}
+	return pairs, lost, extra
+}
+
+// score holds a recording against the truth.
+type score struct {
+	Policy       string  `json:"policy"`
+	Days         int     `json:"days"`
+	Plays        int     `json:"plays"`   // of 30 s and more
+	Right        int     `json:"right"`   // same uri, end within 2 s, time within max(2 s, 2 %)
+	Lost         int     `json:"lost"`    // of 30 s and more
+	Doubled      int     `json:"doubled"` // of 30 s and more
+	MSErrorPct   float64 `json:"ms_error_pct"`
+	ErrorP95     float64 `json:"play_error_p95_s"`
+	SkipsFound   float64 `json:"skips_found_pct"`
+	Short        int     `json:"short"`
+	ShortHeld    int     `json:"short_recorded"`
+	ShortSeen    int     `json:"short_looked_at"`
+	ShortSound   int     `json:"short_within_bound"`
+	NoticeMedian float64 `json:"notice_median_s"`
+	NoticeP95    float64 `json:"notice_p95_s"`
+	StaleMedian  float64 `json:"stale_median_s"`
+	PerDay       float64 `json:"requests_a_day"`
+	MaxRequests  int     `json:"max_requests_24h"`
+	Early        int     `json:"early_requests"`
+}
+
+const counted = 30_000 // ms
+
+func (w *world) score(policy string, records []heard, days int) score {
+	truth := w.played()
+	pairs, lost, extra := match(truth, records)
+	s := score{Policy: policy, Days: days}
+	looks := w.looks()
+	var truthMS, recordMS int64
+	var errors []float64
+	skips, found := 0, 0
+	for _, p := range truth {
+		if p.ms >= counted {
+			s.Plays++
+			truthMS += p.ms
+		} else if p.ms >= 5_000 {
+			s.Short++
+		}
+	}
+	for _, r := range records {
+		if r.ms >= counted {
+			recordMS += r.ms
+		}
+	}
+	held := map[*heard]*heard{}
+	for _, p := range pairs {
+		held[p.truth] = p.record
+		if p.truth.ms < counted {
+			continue
+		}
+		off := abs(p.truth.ms - p.record.ms)
+		errors = append(errors, float64(off)/1000)
+		if p.truth.ended.Sub(p.record.ended).Abs() <= 2*time.Second && off <= max(2_000, p.truth.ms/50) {
+			s.Right++
+		}
+		if p.truth.skipped {
+			skips++
+			if p.record.skipped {
+				found++
+			}
+		}
+	}
+	for _, p := range lost {
+		if p.ms >= counted {
+			s.Lost++
+			if testing.Verbose() {
+				w.t.Logf("%s lost: %s ended %v, %d ms", policy, p.uri, p.ended, p.ms)
+			}
+		}
+	}
+	for _, r := range extra {
+		if r.ms >= counted {
+			s.Doubled++
+			if testing.Verbose() {
+				w.t.Logf("%s has one too many: %s ended %v, %d ms ± %d", policy, r.uri, r.ended, r.ms, r.errorMS)
+				for _, p := range w.user.Played(time.Now()) {
+					if p.EndedAt.Sub(r.ended).Abs() < 15*time.Minute {
+						w.t.Logf("    played: %s %v to %v, %d ms of %v, %s", p.Item.URI, p.StartedAt, p.EndedAt, p.MSPlayed, p.Item.Duration, p.ReasonEnd)
+					}
+				}
+				for _, o := range records {
+					if o.ended.Sub(r.ended).Abs() < 15*time.Minute {
+						w.t.Logf("    recorded: %s to %v, %d ms ± %d", o.uri, o.ended, o.ms, o.errorMS)
+					}
+				}
+			}
+		}
+	}
+	for i := range truth {
+		p := &truth[i]
+		if p.ms >= counted || p.ms < 5_000 {
+			continue
+		}
+		if held[p] != nil {
+			s.ShortHeld++
+		}
+		// A look fell into it if it came while the item sounded.
+		began := p.ended.Add(-time.Duration(p.ms) * time.Millisecond)
+		at, _ := slices.BinarySearchFunc(looks, began.Add(500*time.Millisecond), time.Time.Compare)
+		if at < len(looks) && looks[at].Before(p.ended.Add(-500*time.Millisecond)) && w.user.State(looks[at]).Item.URI == p.uri && !w.user.State(looks[at]).Offline {
+			s.ShortSeen++
+			if r := held[p]; r != nil && abs(r.ms-p.ms) <= r.errorMS {
+				s.ShortSound++
+			} else if testing.Verbose() {
+				w.t.Logf("%s: short play %s ended %v, %d ms, recorded as %+v", policy, p.uri, p.ended, p.ms, held[p])
+			}
+		}
+	}
+	if truthMS > 0 {
+		s.MSErrorPct = 100 * math.Abs(float64(recordMS-truthMS)) / float64(truthMS)
+	}
+	s.ErrorP95 = quantile(errors, 0.95)
+	if skips > 0 {
+		s.SkipsFound = 100 * float64(found) / float64(skips)
+	}
+	s.NoticeMedian, s.NoticeP95 = w.noticed(truth, looks)
+	s.StaleMedian = w.stale(truth, looks)
+	requests := w.sim.Requests()
+	s.PerDay = float64(len(requests)) / float64(days)
+	s.MaxRequests, s.Early = requests.Max(24*time.Hour), requests.Early()
+	return s
+}
+
+// looks are when the player was asked and answered.
+func (w *world) looks() []time.Time {
+	var looks []time.Time
+	for _, r := range w.sim.Requests() {
+		if (r.Endpoint == spotifysim.EndpointPlayer || r.Endpoint == spotifysim.EndpointCurrentlyPlaying) && r.Status/100 == 2 {
+			looks = append(looks, r.At)
+		}
+	}
+	return looks
+}
+
+// noticed is the time from the start of a session of five minutes and more to the
+// first look at it, in seconds.
+func (w *world) noticed(truth []heard, looks []time.Time) (median, p95 float64) {
+	var delays []float64
+	for i := 0; i < len(truth); {
+		began := truth[i].ended.Add(-time.Duration(truth[i].ms) * time.Millisecond)
+		last := truth[i].ended
+		for i++; i < len(truth) && truth[i].ended.Add(-time.Duration(truth[i].ms)*time.Millisecond).Sub(last) < 15*time.Minute; i++ {
+			last = truth[i].ended
+		}
+		if last.Sub(began) < 5*time.Minute || w.user.State(began.Add(time.Second)).Offline {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(looks, began, time.Time.Compare)
+		if at < len(looks) && looks[at].Before(last) {
+			delays = append(delays, looks[at].Sub(began).Seconds())
+		} else {
+			delays = append(delays, last.Sub(began).Seconds())
+		}
+	}
+	return quantile(delays, 0.5), quantile(delays, 0.95)
+}
+
+// stale is how old the last look is, in the median, while something plays.
+func (w *world) stale(truth []heard, looks []time.Time) float64 {
+	var ages []float64
+	for _, p := range truth {
+		for at := p.ended.Add(-time.Duration(p.ms) * time.Millisecond); at.Before(p.ended); at = at.Add(10 * time.Second) {
+			i, _ := slices.BinarySearchFunc(looks, at, time.Time.Compare)
+			if i > 0 {
+				ages = append(ages, at.Sub(looks[i-1]).Seconds())
+			}
+		}
+	}
+	return quantile(ages, 0.5)
+}
+
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[min(len(values)-1, int(q*float64(len(values))))]
+}
+
+func abs(v int64) int64 {
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+// realDays reads the first days with plays of a history, at most so many.
+func realDays(t testing.TB, path string, days int) []spotifysim.Given {
+	t.Helper()
+	export, err := history.Open([]string{path}, nil, history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer export.Close()
+	skip, err := strconv.Atoi(cmp.Or(os.Getenv("SKIP_DAYS"), "700"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []journal.Report
+	seen := map[string]bool{}
+	for row, err := range export.Rows(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := row.Report
+		if row.Reason != "" || r.Item.URI == "" || r.Item.Kind != journal.Track {
+			continue
+		}
+		key := fmt.Sprint(r.Item.URI, r.EndedAt, r.StartedAt, r.MSPlayed)
+		if !seen[key] {
+			seen[key] = true
+			reports = append(reports, r)
+		}
+	}
+	slices.SortStableFunc(reports, func(a, b journal.Report) int { return a.EndedAt.Compare(b.EndedAt) })
+	var given []spotifysim.Given
+	var day string
+	for _, r := range reports {
+		if d := r.EndedAt.Format(time.DateOnly); d != day {
+			if skip--; skip < 0 {
+				if days--; days < 0 {
+					break
+				}
+			}
+			day = d
+		}
+		if skip >= 0 {
+			continue
+		}
+		item := spotifysim.NewTrack(r.Item.Name, r.Item.Artist(), 0)
+		item.URI = r.Item.URI
+		given = append(given, spotifysim.Given{Item: item, EndedAt: r.EndedAt, MSPlayed: r.MSPlayed, ReasonStart: r.ReasonStart, ReasonEnd: r.ReasonEnd,
+			Shuffle: r.Shuffle != nil && *r.Shuffle, Offline: r.Offline != nil && *r.Offline})
+	}
+	return given
+}
+
+// policy is a way to record; it returns what it has recorded.
+type policy struct {
+	name string
+	run  func(w *world, until time.Time) []heard
+}
+
+// ours runs the collector, with one restart in the middle.
+func ours(w *world, until time.Time) []heard {
+	half := time.Now().Add(until.Sub(time.Now()) / 2)
+	for _, stop := range []time.Time{half, until} {
+		j := w.journal()
+		w.run(j, stop, collector.Options{})
+		if stop.Equal(until) {
+			records := recorded(w.t, j)
+			if err := j.Close(); err != nil {
+				w.t.Error(err)
+			}
+			return records
+		}
+		if err := j.Close(); err != nil {
+			w.t.Error(err)
+		}
+		time.Sleep(2 * time.Minute) // the restart
+	}
+	panic("not reached")
+}
+
+// listOnly asks for recently-played every 120 s and takes the length of the track
+// for the time listened, as the largest peer does.
+func listOnly(w *world, until time.Time) []heard {
+	account := w.app(nil).Account(w.tokens, "me")
+	held := map[string]heard{}
+	for time.Now().Before(until) {
+		wait := 120 * time.Second
+		page, err := account.RecentlyPlayed(w.t.Context(), 0)
+		if failed, ok := err.(*spotify.Error); ok && failed.HasRetryAfter {
+			wait = failed.RetryAfter + time.Second
+		}
+		for _, p := range page.Plays {
+			held[p.Item.URI+p.PlayedAt.String()] = heard{uri: p.Item.URI, ended: p.PlayedAt, ms: p.Item.DurationMS}
+		}
+		time.Sleep(wait)
+	}
+	var records []heard
+	for _, r := range held {
+		records = append(records, r)
+	}
+	return records
+}
+
+// oldScript asks what plays, every 30 s and less often when nothing does, and
+// stores a row unless its track is that of the last row.
+func oldScript(w *world, until time.Time) []heard {
+	account := w.app(nil).Account(w.tokens, "me")
+	var records []heard
+	last := ""
+	idle := 30 * time.Second
+	for time.Now().Before(until) {
+		player, err := account.Player(w.t.Context())
+		wait := 30 * time.Second
+		switch failed, ok := err.(*spotify.Error); {
+		case ok && failed.HasRetryAfter:
+			wait = failed.RetryAfter + time.Second
+		case err != nil:
+		case player.Active && player.Playing && player.Item != nil:
+			idle = 30 * time.Second
+			if player.Item.URI != last {
+				last = player.Item.URI
+				length := time.Duration(player.Item.DurationMS) * time.Millisecond
+				left := length
+				if player.ProgressMS != nil {
+					left -= time.Duration(*player.ProgressMS) * time.Millisecond
+				}
+				records = append(records, heard{uri: player.Item.URI, ended: player.ReceivedAt.Add(left), ms: player.Item.DurationMS})
+			}
+		default:
+			idle = min(2*idle, 5*time.Minute)
+			wait = idle
+		}
+		time.Sleep(wait)
+	}
+	return records
+}
+
+// TestTruth plays real days (HISTORY, a file; else history A of ../shared/data;
+// else generated ones) and holds what is recorded against what was played, for
+// our policy and, with POLICIES=all, for two known ones under the same rules.
+// DAYS sets how many. The days have an outage of Spotify, a 429 of ten minutes
+// and, for ours, a restart.
+func TestTruth(t *testing.T) {
+	days, err := strconv.Atoi(cmp.Or(os.Getenv("DAYS"), "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := cmp.Or(os.Getenv("HISTORY"), "../../shared/data/extended/history_a_2013-2024_oldkeys.my_spotify_data.zip")
+	var given []spotifysim.Given
+	if _, err := os.Stat(path); err == nil {
+		given = realDays(t, path, days)
+	} else {
+		t.Logf("%v: the days are generated ones", err)
+	}
+	policies := []policy{{"spotify-exporter", ours}}
+	if os.Getenv("POLICIES") == "all" {
+		policies = append(policies, policy{"recently-played every 120 s", listOnly}, policy{"the old script", oldScript})
+	}
+	var scores []score
+	for _, p := range policies {
+		synctest.Test(t, func(t *testing.T) {
+			scores = append(scores, runPolicy(t, p, given, days))
+		})
+	}
+	s := scores[0]
+	for _, s := range scores {
+		line, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s", line)
+	}
+	if s.Lost > 0 || s.Doubled > 0 {
+		t.Errorf("%d plays lost, %d doubled", s.Lost, s.Doubled)
+	}
+	if s.MSErrorPct > 1 {
+		t.Errorf("listening time is off by %.2f %%", s.MSErrorPct)
+	}
+	if s.MaxRequests > budget || s.Early > 0 {
+		t.Errorf("%d requests in 24 h, %d before a Retry-After was over", s.MaxRequests, s.Early)
+	}
+	if s.ShortSeen > 20 && float64(s.ShortSound) < 0.95*float64(s.ShortSeen) {
+		t.Errorf("of %d short plays that a look fell into %d are recorded within their bound", s.ShortSeen, s.ShortSound)
+	}
+	if days >= 30 && s.NoticeMedian > 60 {
+		t.Errorf("a start of listening is noticed after %.0f s", s.NoticeMedian)
+	}
+}
+
+func runPolicy(t *testing.T, p policy, given []spotifysim.Given, days int) score {
+	if len(given) == 0 {
+		given = spotifysim.GenerateDays(1, time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), days, spotifysim.Habits{})
+	}
+	first := given[0].EndedAt
+	if first.IsZero() {
+		first = given[0].StartedAt
+	}
+	first = first.Truncate(24 * time.Hour)
+	time.Sleep(first.Sub(time.Now()))
+	w := newWorld(t)
+	w.user.PlayDays(given)
+	last := given[len(given)-1].EndedAt
+	if last.IsZero() {
+		last = given[len(given)-1].StartedAt
+	}
+	span := last.Sub(first)
+	outage := first.Add(span / 3)
+	w.sim.Fault(spotifysim.Fault{Kind: spotifysim.ServerErrorHTML, From: outage, Until: outage.Add(40 * time.Minute)})
+	limited := first.Add(span * 2 / 3)
+	w.sim.Fault(spotifysim.Fault{Kind: spotifysim.RateLimited, From: limited, Count: 1, RetryAfter: 10 * time.Minute})
+	until := last.Add(9 * time.Hour)
+	records := p.run(w, until)
+	return w.score(p.name, records, max(1, int(time.Since(first).Hours()/24+0.5)))
+}
