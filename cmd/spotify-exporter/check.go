@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+type checkCommand struct{}
+
+// The least that a part should have left before it is mentioned.
+const (
+	fewDays  = 14
+	fewBytes = 200 << 20
+)
+
+// Run tests every part of what run needs, beside a daemon that may be running, and
+// succeeds if run would work.
+func (checkCommand) Run(ctx context.Context, p *program) error {
+	c := &check{out: p.stdout, program: p}
+	config, err := loadConfig(needsClient)
+	if err != nil {
+		for _, mistake := range joined(err) {
+			c.failed("configuration", mistake.Error(), "")
+		}
+		return usageError{errors.New("run would not start: the configuration is wrong")}
+	}
+	c.config = &config
+	c.environment()
+	c.address(ctx)
+	j, err := c.journal(ctx)
+	if err != nil {
+		return err
+	}
+	if j != nil {
+		defer j.Close()
+	}
+	c.accounts(ctx, j)
+	c.influx(ctx, j)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.failures > 0 {
+		return fmt.Errorf("run would not work: see the %d that failed", c.failures)
+	}
+	return nil
+}
+
+// check is a check under way. It writes what it finds when it finds it.
+type check struct {
+	program  *program
+	config   *config
+	out      io.Writer
+	failures int
+}
+
+func (c *check) write(level influx.Level, subject, text, fix string) {
+	word := [...]string{influx.OK: "ok", influx.Warning: "warning", influx.Failure: "failed"}[level]
+	fmt.Fprintf(c.out, "%-8s %s: %s\n", word, subject, text)
+	if fix != "" {
+		fmt.Fprintf(c.out, "%-8s → %s\n", "", fix)
+	}
+	if level == influx.Failure {
+		c.failures++
+	}
+}
+
+func (c *check) ok(subject, text string)           { c.write(influx.OK, subject, text, "") }
+func (c *check) warning(subject, text, fix string) { c.write(influx.Warning, subject, text, fix) }
+func (c *check) failed(subject, text, fix string)  { c.write(influx.Failure, subject, text, fix) }
+
+// environment checks what needs nothing but this machine.
+func (c *check) environment() {
+	c.ok("configuration", "complete")
+	for _, warning := range c.config.Warnings {
+		c.warning("configuration", warning, "see .env.example for the variables that there are")
+	}
+	switch zones := &c.config.Zones; {
+	case zones.warning != "":
+		c.warning("time zone", zones.warning, zones.fix)
+	default:
+		c.ok("time zone", zones.String()+", from "+zones.source)
+	}
+}
+
+// address checks where the metrics are to be served.
+func (c *check) address(ctx context.Context) {
+	address := c.config.WebListenAddress
+	web, err := prom.Listen(address, c.config.WebConfigFile)
+	switch {
+	case err == nil:
+		_ = web.Close()
+		c.ok("metrics", address+" is free")
+	case prom.Probe(ctx, address) == nil:
+		c.ok("metrics", "run serves on "+address)
+	default:
+		c.failed("metrics", err.Error(), "")
+	}
+}
+
+// journal checks the data directory and the journal in it, which it returns; nil
+// if there is none. It makes no directory: another user may be meant to own it.
+func (c *check) journal(ctx context.Context) (*journal.Journal, error) {
+	dir := c.config.DataDir
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := tryWriting(existingParent(dir)); err != nil {
+			c.failed("data directory", fmt.Sprintf("DATA_DIR: %s is not there and cannot be made: %v", dir, err), fmt.Sprintf("make it, for user id %d", os.Getuid()))
+		} else {
+			c.warning("data directory", dir+" is not there yet", "login and run make it; see that DATA_DIR is right")
+		}
+		return nil, nil
+	}
+	if err := c.config.makeDataDir(); err != nil {
+		c.failed("data directory", err.Error(), "change its owner, or start this as its owner")
+		return nil, nil
+	}
+	c.ok("data directory", dir)
+
+	j, err := c.config.openJournal(ctx, c.program.clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.failed("journal", err.Error(), "")
+		return nil, nil
+	}
+	state, err := j.State(ctx)
+	if err != nil {
+		c.failed("journal", err.Error(), "")
+		return nil, j.Close()
+	}
+	c.ok("journal", fmt.Sprintf("%s plays, %s", humanize.Comma(state.Plays), humanize.IBytes(uint64(state.SizeBytes))))
+	if state.DiskFreeBytes < fewBytes {
+		c.warning("journal", humanize.IBytes(uint64(state.DiskFreeBytes))+" are free on its disk", "make room")
+	}
+	if state.RejectedPoints > 0 && c.config.InfluxURL != "" {
+		c.warning("journal", fmt.Sprintf("%d points were refused by InfluxDB", state.RejectedPoints), "see the log of run; replay tries them again")
+	}
+	for _, account := range slices.Sorted(maps.Keys(state.OpenGaps)) {
+		if open := state.OpenGaps[account]; open > 0 {
+			c.warning("journal", fmt.Sprintf("%d gaps in the history of %s", open, account), "see spotify-exporter gaps")
+		}
+	}
+	return j, nil
+}
+
+// existingParent returns the nearest folder above path that is there.
+func existingParent(path string) string {
+	for {
+		parent := filepath.Dir(path)
+		if _, err := os.Stat(parent); err == nil || parent == path {
+			return parent
+		}
+		path = parent
+	}
+}
+
+// accounts checks the logins, asks Spotify who each of them is, and tells what is
+// left of the budget of requests.
+func (c *check) accounts(ctx context.Context, j *journal.Journal) {
+	accounts, err := c.config.Accounts, error(nil)
+	if len(accounts) == 0 {
+		accounts, err = c.config.tokens().Aliases()
+	}
+	switch {
+	case err != nil:
+		c.failed("login", err.Error(), "")
+		return
+	case len(accounts) == 0:
+		c.failed("login", "nobody is logged in", "run spotify-exporter login")
+		return
+	}
+	var quota *collector.Quota
+	var app *spotify.App
+	if j != nil {
+		discard := slog.New(slog.DiscardHandler)
+		quota = collector.NewQuota(j, c.config.ClientID, c.config.RequestBudget, c.program.clock, discard)
+		if app, err = c.config.newApp(quota, spotify.NewTransport(), c.program.clock, discard); err != nil {
+			c.failed("Spotify", err.Error(), "")
+			return
+		}
+	}
+	for _, alias := range accounts {
+		if c.login(alias) && app != nil {
+			_, err := app.Account(c.config.tokens(), alias).Me(ctx)
+			c.answer("Spotify, "+alias, errors.Join(err, quota.Learn(ctx, err)))
+		}
+	}
+	if quota != nil {
+		c.quota(ctx, quota)
+	}
+}
+
+// login checks the token file of an account and tells whether it may be used.
+func (c *check) login(alias string) bool {
+	subject, again := "login, "+alias, "run spotify-exporter login --account "+alias
+	authorization, err := c.config.tokens().Load(alias)
+	if err != nil {
+		c.failed(subject, err.Error(), "")
+		return false
+	}
+	expiry := spotify.AuthorizationExpiry(authorization.AuthorizedAt)
+	left := expiry.Sub(c.program.clock.Now())
+	days := fmt.Sprintf("good for %d days, until %s", int(left.Hours()/24), expiry.Format(time.DateOnly))
+	switch {
+	case authorization.ClientID != c.config.ClientID:
+		c.failed(subject, "is for another app than that of SPOTIFY_CLIENT_ID", again)
+		return false
+	case left <= 0:
+		c.failed(subject, "ended on "+expiry.Format(time.DateOnly)+": Spotify ends every login after six months", again)
+		return false
+	case !containsAll(authorization.Scopes, spotify.Scopes()):
+		c.failed(subject, "does not allow to read the player", again)
+		return false
+	case left < fewDays*24*time.Hour:
+		c.warning(subject, days, again)
+	default:
+		c.ok(subject, days)
+	}
+	return true
+}
+
+func containsAll(list, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(list, w) })
+}
+
+// answer tells what Spotify has said to a question.
+func (c *check) answer(subject string, err error) {
+	if err == nil {
+		c.ok(subject, "answers")
+		return
+	}
+	if _, ok := errors.AsType[*collector.Refusal](err); ok {
+		c.warning(subject, "not asked: "+err.Error(), "run waits until then by itself")
+		return
+	}
+	switch spotify.ReasonOf(err) {
+	case spotify.ReasonRateLimited, spotify.ReasonQuota:
+		c.warning(subject, err.Error(), "run waits by itself; nobody asks before")
+	case spotify.ReasonServer, spotify.ReasonDecode:
+		c.warning(subject, err.Error(), "run tries again by itself; if it stays, see https://developer.spotify.com")
+	case spotify.ReasonNetwork:
+		c.failed(subject, err.Error(), "see that this machine reaches the internet, and SPOTIFY_API_URL and SPOTIFY_ACCOUNTS_URL if they are set")
+	case spotify.ReasonPremium:
+		c.failed(subject, err.Error(), "the owner of the app needs Premium")
+	case spotify.ReasonNotRegistered:
+		c.failed(subject, err.Error(), `add this person under "User Management" of the app, at https://developer.spotify.com/dashboard`)
+	default: // among them logins that are over, whose errors say what to do
+		c.failed(subject, err.Error(), "")
+	}
+}
+
+// quota tells what may still be asked today.
+func (c *check) quota(ctx context.Context, quota *collector.Quota) {
+	const subject = "requests"
+	state, err := quota.State(ctx)
+	if err != nil {
+		c.failed(subject, err.Error(), "")
+		return
+	}
+	text := humanize.Comma(int64(state.Used)) + " in the last 24 hours"
+	if state.Limit > 0 {
+		text += " of " + humanize.Comma(int64(state.Limit))
+	}
+	switch {
+	case !state.Until.IsZero():
+		c.warning(subject, fmt.Sprintf("%s; Spotify takes none before %s (%s)", text, state.Until.Format(time.RFC3339), state.Why), "wait; run does")
+	case state.Shared:
+		c.warning(subject, text+"; Spotify locked this app out far below its budget", "see whether another program uses the same developer account")
+	case state.Limit > 0 && state.Used >= state.Limit:
+		c.warning(subject, text+", which is all", "wait, or raise SPOTIFY_REQUEST_BUDGET, at the risk of being locked out for a day")
+	default:
+		c.ok(subject, text)
+	}
+}
+
+// influx checks InfluxDB, without writing. It needs no journal.
+func (c *check) influx(ctx context.Context, j *journal.Journal) {
+	if c.config.InfluxURL == "" {
+		c.ok("InfluxDB", "not configured: the journal is the only store")
+		return
+	}
+	exporter, err := c.config.newInflux(j, newInfluxTransport(), c.program.clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.failed("InfluxDB", err.Error(), "")
+		return
+	}
+	findings, err := exporter.Check(ctx)
+	if err != nil {
+		return // interrupted
+	}
+	for _, finding := range findings {
+		c.write(finding.Level, "InfluxDB "+finding.Subject, finding.Text, finding.Fix)
+	}
+}

@@ -1,0 +1,367 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+)
+
+// environment is the configuration as it is given, in the order of .env.example,
+// which a test holds against it.
+//
+// All are strings: envconfig's own parsing stops at the first mistake, repeats
+// secrets in its errors, and takes a variable that is set to nothing, as compose
+// files do, for a value.
+type environment struct {
+	SpotifyClientID         string `envconfig:"SPOTIFY_CLIENT_ID" help:"Client ID of your app at https://developer.spotify.com/dashboard; required"`
+	SpotifyClientSecret     string `envconfig:"SPOTIFY_CLIENT_SECRET" help:"Client secret of the app; not needed"`
+	SpotifyClientSecretFile string `envconfig:"SPOTIFY_CLIENT_SECRET_FILE" help:"file with the client secret"`
+	SpotifyAccounts         string `envconfig:"SPOTIFY_ACCOUNTS" help:"accounts to record, comma separated; if empty, everyone who has logged in"`
+	SpotifyAPIURL           string `envconfig:"SPOTIFY_API_URL" default:"https://api.spotify.com/v1/" help:"address of the Web API"`
+	SpotifyAccountsURL      string `envconfig:"SPOTIFY_ACCOUNTS_URL" default:"https://accounts.spotify.com/" help:"address of the accounts service"`
+	SpotifyRequestBudget    string `envconfig:"SPOTIFY_REQUEST_BUDGET" default:"1000" help:"requests to the Web API in any 24 hours, all accounts together; 0: no limit"`
+	LoginAddress            string `envconfig:"LOGIN_ADDRESS" default:"127.0.0.1:8888" help:"where login waits for the browser; http://ADDRESS/callback is the redirect URI of the app"`
+	Timezone                string `envconfig:"TIMEZONE" help:"where the listener lives, such as Europe/Berlin, or me=Europe/Berlin,anna=Asia/Tokyo; if empty, that of the system"`
+	RecordPrivate           string `envconfig:"RECORD_PRIVATE" default:"false" help:"true also records private sessions"`
+	CountFrom               string `envconfig:"COUNT_FROM" default:"30s" help:"how long a play lasts to be counted as one, 1s to 10m; all are recorded"`
+	DataDir                 string `envconfig:"DATA_DIR" default:"./data" help:"folder of the journal and the tokens; back it up"`
+	InfluxURL               string `envconfig:"INFLUX_URL" help:"address of InfluxDB 2, such as http://localhost:8086; if empty, the journal is the only store"`
+	InfluxOrg               string `envconfig:"INFLUX_ORG" help:"organization in InfluxDB"`
+	InfluxBucket            string `envconfig:"INFLUX_BUCKET" help:"bucket in InfluxDB, made if the token may"`
+	InfluxToken             string `envconfig:"INFLUX_TOKEN" help:"API token of InfluxDB that may read and write the bucket"`
+	InfluxTokenFile         string `envconfig:"INFLUX_TOKEN_FILE" help:"file with the API token"`
+	WebListenAddress        string `envconfig:"WEB_LISTEN_ADDRESS" default:":10178" help:"where /metrics and the status page are served"`
+	WebConfigFile           string `envconfig:"WEB_CONFIG_FILE" help:"file of the exporter toolkit for TLS and passwords"`
+	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"false keeps the name of what plays out of /metrics and the status page"`
+	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"debug, info, warn or error"`
+	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
+}
+
+// config is an environment that has been found good.
+type config struct {
+	ClientID      string // "" only if it is not needed
+	ClientSecret  spotify.Secret
+	Accounts      []string // empty: everyone with a token
+	APIURL        string
+	AccountsURL   string
+	RequestBudget int // 0: no limit
+	LoginAddress  string
+
+	Zones         zones
+	RecordPrivate bool
+	CountFrom     time.Duration
+	DataDir       string
+
+	InfluxURL, InfluxOrg, InfluxBucket string // "": no InfluxDB
+	InfluxToken                        spotify.Secret
+
+	WebListenAddress string
+	WebConfigFile    string
+	NowPlayingInfo   bool
+	LogLevel         slog.Level
+	LogFormat        string // "": by the kind of output
+
+	Warnings []string // about variables that may be meant for this program and are not
+}
+
+// need is what a command needs of the configuration beyond being right.
+type need bool
+
+// The needs.
+const (
+	anyConfig   need = false
+	needsClient need = true // a client ID, to speak to Spotify
+)
+
+// loadConfig reads and checks the environment. Its error is a usageError with all
+// mistakes, one a line.
+func loadConfig(needed need) (config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return config{}, err
+	}
+	c, mistakes := env.check(needed)
+	if len(mistakes) > 0 {
+		return config{}, usageError{errors.Join(mistakes...)}
+	}
+	c.Warnings = unknownVariables(os.Environ())
+	return c, nil
+}
+
+// readEnvironment fills an environment, with defaults for what is empty.
+func readEnvironment() (environment, error) {
+	var env environment
+	if err := envconfig.Process("", &env); err != nil {
+		return env, fmt.Errorf("read environment: %w", err)
+	}
+	fields := reflect.ValueOf(&env).Elem()
+	for i := range fields.NumField() {
+		if fields.Field(i).String() == "" {
+			fields.Field(i).SetString(fields.Type().Field(i).Tag.Get("default"))
+		}
+	}
+	return env, nil
+}
+
+// journalPath is where the journal is, or will be.
+func (c *config) journalPath() string { return filepath.Join(c.DataDir, "journal.db") }
+
+// tokens is the folder of the logins.
+func (c *config) tokens() spotify.Tokens {
+	return spotify.Tokens{Dir: filepath.Join(c.DataDir, "tokens")}
+}
+
+// makeDataDir makes the data directory and tries whether it can be written.
+func (c *config) makeDataDir() error {
+	err := os.MkdirAll(c.DataDir, 0o700)
+	if err == nil {
+		err = tryWriting(c.DataDir)
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("DATA_DIR: must be a folder that user id %d may write (got %q): %w", os.Getuid(), c.DataDir, err)}
+	}
+	return nil
+}
+
+// tryWriting makes a file in a folder and removes it: modes alone do not tell, a
+// file system may be read-only or full.
+func tryWriting(dir string) error {
+	file, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
+// check returns env as a config, and what is wrong with it in the order of
+// .env.example.
+func (env *environment) check(needed need) (config, []error) {
+	c := config{
+		InfluxOrg:    env.InfluxOrg,
+		InfluxBucket: env.InfluxBucket,
+		DataDir:      env.DataDir,
+	}
+	var mistakes []error
+	wrong := func(err error) {
+		if err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
+	var err error
+	if env.SpotifyClientID == "" && needed == needsClient {
+		wrong(errors.New("SPOTIFY_CLIENT_ID: required; create an app at https://developer.spotify.com/dashboard and copy its Client ID"))
+	}
+	if strings.ContainsAny(env.SpotifyClientID, " \t\r\n") {
+		wrong(given("SPOTIFY_CLIENT_ID", "must be the Client ID of the app, without spaces", env.SpotifyClientID))
+	}
+	c.ClientID = env.SpotifyClientID
+	c.ClientSecret, err = secret("SPOTIFY_CLIENT_SECRET", env.SpotifyClientSecret, env.SpotifyClientSecretFile)
+	wrong(err)
+	c.Accounts, err = aliases(env.SpotifyAccounts)
+	wrong(err)
+	c.APIURL, err = address("SPOTIFY_API_URL", env.SpotifyAPIURL)
+	wrong(err)
+	c.AccountsURL, err = address("SPOTIFY_ACCOUNTS_URL", env.SpotifyAccountsURL)
+	wrong(err)
+	c.RequestBudget, err = strconv.Atoi(env.SpotifyRequestBudget)
+	if err != nil || c.RequestBudget < 0 || c.RequestBudget > 1_000_000 {
+		wrong(given("SPOTIFY_REQUEST_BUDGET", "must be a number from 0 (no limit) to 1000000", env.SpotifyRequestBudget))
+	}
+	c.LoginAddress = env.LoginAddress
+	if at, err := netip.ParseAddrPort(env.LoginAddress); err != nil || at.Addr().String() != "127.0.0.1" && at.Addr().String() != "::1" {
+		wrong(given("LOGIN_ADDRESS", "must be 127.0.0.1:PORT or [::1]:PORT, the only ones that Spotify takes without https", env.LoginAddress))
+	}
+	c.Zones, err = newZones(env.Timezone, os.Getenv("TZ"), "/etc/localtime", inContainer())
+	wrong(err)
+	wrong(c.Zones.checkAccounts(c.Accounts))
+	c.RecordPrivate, err = boolean("RECORD_PRIVATE", env.RecordPrivate)
+	wrong(err)
+	c.CountFrom, err = time.ParseDuration(env.CountFrom)
+	if err != nil || c.CountFrom < time.Second || c.CountFrom > 10*time.Minute {
+		wrong(given("COUNT_FROM", "must be a duration from 1s to 10m", env.CountFrom))
+	}
+	for _, mistake := range env.checkInflux(&c) {
+		wrong(mistake)
+	}
+	c.WebListenAddress = env.WebListenAddress
+	if !isListenAddress(env.WebListenAddress) {
+		wrong(given("WEB_LISTEN_ADDRESS", "must be host:port or :port, with a port from 0 (any free one) to 65535", env.WebListenAddress))
+	}
+	c.WebConfigFile = env.WebConfigFile
+	c.NowPlayingInfo, err = boolean("NOW_PLAYING_INFO", env.NowPlayingInfo)
+	wrong(err)
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, env.LogLevel) || c.LogLevel.UnmarshalText([]byte(env.LogLevel)) != nil {
+		wrong(given("LOG_LEVEL", "must be debug, info, warn or error", env.LogLevel))
+	}
+	c.LogFormat = env.LogFormat
+	if env.LogFormat != "" && env.LogFormat != "text" && env.LogFormat != "json" {
+		wrong(given("LOG_FORMAT", "must be text or json", env.LogFormat))
+	}
+	return c, mistakes
+}
+
+// checkInflux takes over the INFLUX_… variables: all of them, or none.
+func (env *environment) checkInflux(c *config) (mistakes []error) {
+	var err error
+	if env.InfluxURL != "" {
+		if c.InfluxURL, err = address("INFLUX_URL", env.InfluxURL); err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
+	if c.InfluxToken, err = secret("INFLUX_TOKEN", env.InfluxToken, env.InfluxTokenFile); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	token := env.InfluxToken + env.InfluxTokenFile
+	if env.InfluxURL+env.InfluxOrg+env.InfluxBucket+token == "" {
+		return nil
+	}
+	for _, needed := range []struct{ name, value, hint string }{
+		{"INFLUX_URL", env.InfluxURL, "it is the address of InfluxDB, such as http://localhost:8086"},
+		{"INFLUX_ORG", env.InfluxOrg, "it is the organization that owns the bucket"},
+		{"INFLUX_BUCKET", env.InfluxBucket, "choose a name"},
+		{"INFLUX_TOKEN", token, `create one in InfluxDB under "Load Data › API Tokens", or set INFLUX_TOKEN_FILE`},
+	} {
+		if needed.value == "" {
+			mistakes = append(mistakes, fmt.Errorf("%s: required if another INFLUX_ variable is set; %s", needed.name, needed.hint))
+		}
+	}
+	return mistakes
+}
+
+// given is the error of a value that is not a secret.
+func given(name, rule, value string) error {
+	return fmt.Errorf("%s: %s (got %q)", name, rule, value)
+}
+
+// secret returns the secret that is in a variable or in the file that NAME_FILE
+// names.
+func secret(name, value, file string) (spotify.Secret, error) {
+	if file == "" {
+		return spotify.Secret(value), nil
+	}
+	if value != "" {
+		return "", fmt.Errorf("%s, %[1]s_FILE: only one of them may be set", name)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: must be a file that user id %d may read: %w", name, os.Getuid(), err)
+	}
+	value = strings.TrimRight(string(content), "\r\n")
+	if value == "" {
+		return "", fmt.Errorf("%s_FILE: %s is empty", name, file)
+	}
+	return spotify.Secret(value), nil
+}
+
+func aliases(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var accounts []string
+	for alias := range strings.SplitSeq(list, ",") {
+		alias = strings.TrimSpace(alias)
+		if err := spotify.CheckAlias(alias); err != nil {
+			return nil, fmt.Errorf("SPOTIFY_ACCOUNTS: %w", err)
+		}
+		if slices.Contains(accounts, alias) {
+			return nil, given("SPOTIFY_ACCOUNTS", "must name each account once", list)
+		}
+		accounts = append(accounts, alias)
+	}
+	return accounts, nil
+}
+
+// address checks the URL of a server. What may hold a password is not repeated.
+func address(name, value string) (string, error) {
+	u, err := url.Parse(value)
+	switch {
+	case strings.Contains(value, "@"):
+		return "", fmt.Errorf("%s: must be without user and password", name)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return "", given(name, "must be http:// or https://, a host, and at most a path", value)
+	}
+	return value, nil
+}
+
+func boolean(name, value string) (bool, error) {
+	switch value {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, given(name, "must be true or false", value)
+}
+
+func isListenAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// serviceLink are the names of variables that Kubernetes sets for every service.
+var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// unknownVariables returns a warning for each variable that looks as if it was
+// meant for this program and is not.
+func unknownVariables(environ []string) (warnings []string) {
+	var known []string
+	for field := range reflect.TypeFor[environment]().Fields() {
+		known = append(known, field.Tag.Get("envconfig"))
+	}
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		ours := strings.HasPrefix(name, "SPOTIFY_") || strings.HasPrefix(name, "INFLUX_") || strings.HasPrefix(name, "GRAFANA_")
+		if !ours || slices.Contains(known, name) || serviceLink.MatchString(name) {
+			continue
+		}
+		warning := name + " is set but has no meaning here"
+		closest := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+		if distance(name, closest) <= 3 {
+			warning += ": is " + closest + " meant?"
+		}
+		warnings = append(warnings, warning)
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// distance is how many letters have to be put in, taken out or replaced to make
+// b of a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+func TestDefaults(t *testing.T) {
+	setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client", "DATA_DIR": "", "WEB_LISTEN_ADDRESS": ""})
+	c, err := loadConfig(needsClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.RequestBudget != 1000 || c.CountFrom != 30*time.Second || c.DataDir != "./data" || c.WebListenAddress != prom.DefaultListenAddress ||
+		c.LoginAddress != "127.0.0.1:8888" || c.RecordPrivate || !c.NowPlayingInfo || c.InfluxURL != "" || len(c.Accounts) != 0 {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestConfigurationMistakes(t *testing.T) {
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secretFile, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	influx := func(vars ...string) map[string]string {
+		all := map[string]string{"INFLUX_URL": "http://localhost:8086", "INFLUX_ORG": "home", "INFLUX_BUCKET": "spotify", "INFLUX_TOKEN": "hidden-token"}
+		for i := 0; i < len(vars); i += 2 {
+			all[vars[i]] = vars[i+1]
+		}
+		return all
+	}
+	tests := []struct {
+		vars map[string]string
+		want string // of the one line
+	}{
+		{map[string]string{"SPOTIFY_CLIENT_ID": ""}, `SPOTIFY_CLIENT_ID: required; create an app`},
+		{map[string]string{"SPOTIFY_CLIENT_ID": "a b"}, `SPOTIFY_CLIENT_ID: must be the Client ID of the app, without spaces (got "a b")`},
+		{map[string]string{"SPOTIFY_CLIENT_SECRET": "hidden", "SPOTIFY_CLIENT_SECRET_FILE": secretFile}, `SPOTIFY_CLIENT_SECRET, SPOTIFY_CLIENT_SECRET_FILE: only one of them may be set`},
+		{map[string]string{"SPOTIFY_CLIENT_SECRET_FILE": "/nowhere"}, `SPOTIFY_CLIENT_SECRET_FILE: must be a file that user id`},
+		{map[string]string{"SPOTIFY_CLIENT_SECRET_FILE": empty}, `SPOTIFY_CLIENT_SECRET_FILE: ` + empty + ` is empty`},
+		{map[string]string{"SPOTIFY_ACCOUNTS": "me,An na"}, `SPOTIFY_ACCOUNTS: account "An na": must be 1 to 32 of`},
+		{map[string]string{"SPOTIFY_ACCOUNTS": "me, me"}, `SPOTIFY_ACCOUNTS: must name each account once`},
+		{map[string]string{"SPOTIFY_API_URL": "api.spotify.com/v1"}, `SPOTIFY_API_URL: must be http:// or https://, a host, and at most a path (got "api.spotify.com/v1")`},
+		{map[string]string{"SPOTIFY_ACCOUNTS_URL": "ftp://x/"}, `SPOTIFY_ACCOUNTS_URL: must be http:// or https://`},
+		{map[string]string{"SPOTIFY_REQUEST_BUDGET": "-1"}, `SPOTIFY_REQUEST_BUDGET: must be a number from 0 (no limit) to 1000000 (got "-1")`},
+		{map[string]string{"LOGIN_ADDRESS": "localhost:8888"}, `LOGIN_ADDRESS: must be 127.0.0.1:PORT or [::1]:PORT`},
+		{map[string]string{"LOGIN_ADDRESS": "192.168.1.2:8888"}, `LOGIN_ADDRESS: must be 127.0.0.1:PORT or [::1]:PORT`},
+		{map[string]string{"TIMEZONE": "Local"}, `TIMEZONE: must be an IANA name such as Europe/Berlin`},
+		{map[string]string{"TIMEZONE": "Berlin"}, `TIMEZONE: must be an IANA name such as Europe/Berlin`},
+		{map[string]string{"TIMEZONE": "me=Europe/Berlin,,"}, `TIMEZONE: must be an IANA name`},
+		{map[string]string{"TIMEZONE": "me=Europe/Berlin,me=Asia/Tokyo"}, `TIMEZONE: must name each account once`},
+		{map[string]string{"TIMEZONE": "UTC,Asia/Tokyo"}, `TIMEZONE: may have one name without an account`},
+		{map[string]string{"TIMEZONE": "anna=Asia/Tokyo", "SPOTIFY_ACCOUNTS": "me"}, `TIMEZONE: account "anna" is not in SPOTIFY_ACCOUNTS (me)`},
+		{map[string]string{"RECORD_PRIVATE": "yes"}, `RECORD_PRIVATE: must be true or false (got "yes")`},
+		{map[string]string{"COUNT_FROM": "30"}, `COUNT_FROM: must be a duration from 1s to 10m (got "30")`},
+		{map[string]string{"COUNT_FROM": "2h"}, `COUNT_FROM: must be a duration from 1s to 10m (got "2h")`},
+		{influx("INFLUX_URL", "localhost:8086"), `INFLUX_URL: must be http:// or https://`},
+		{influx("INFLUX_URL", "http://anna:hidden@localhost:8086"), `INFLUX_URL: must be without user and password`},
+		{influx("INFLUX_URL", ""), `INFLUX_URL: required if another INFLUX_ variable is set`},
+		{influx("INFLUX_ORG", ""), `INFLUX_ORG: required`},
+		{influx("INFLUX_BUCKET", ""), `INFLUX_BUCKET: required`},
+		{influx("INFLUX_TOKEN", ""), `INFLUX_TOKEN: required`},
+		{influx("INFLUX_TOKEN_FILE", secretFile), `INFLUX_TOKEN, INFLUX_TOKEN_FILE: only one of them may be set`},
+		{map[string]string{"WEB_LISTEN_ADDRESS": "10178"}, `WEB_LISTEN_ADDRESS: must be host:port or :port`},
+		{map[string]string{"WEB_LISTEN_ADDRESS": ":70000"}, `WEB_LISTEN_ADDRESS: must be host:port or :port`},
+		{map[string]string{"NOW_PLAYING_INFO": "1"}, `NOW_PLAYING_INFO: must be true or false`},
+		{map[string]string{"LOG_LEVEL": "info+2"}, `LOG_LEVEL: must be debug, info, warn or error (got "info+2")`},
+		{map[string]string{"LOG_FORMAT": "xml"}, `LOG_FORMAT: must be text or json (got "xml")`},
+	}
+	for _, test := range tests {
+		t.Run(test.want, func(t *testing.T) {
+			setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client"})
+			for name, value := range test.vars {
+				t.Setenv(name, value)
+			}
+			_, errs := command(t, exitUsage, "run")
+			if !strings.HasPrefix(errs, "spotify-exporter: "+test.want) || strings.Count(errs, "\n") != 1 {
+				t.Errorf("%v:\n got %s want %s", test.vars, errs, test.want)
+			}
+			if strings.Contains(errs, "hidden") || strings.Contains(errs, "from-file") {
+				t.Errorf("%v: a secret is printed: %s", test.vars, errs)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	setEnvironment(t, map[string]string{"LOG_LEVEL": "loud", "SPOTIFY_REQUEST_BUDGET": "many", "COUNT_FROM": "never"})
+	_, errs := command(t, exitUsage)
+	var names []string
+	for line := range strings.Lines(errs) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "spotify-exporter: "), ":")
+		names = append(names, name)
+	}
+	if want := []string{"SPOTIFY_CLIENT_ID", "SPOTIFY_REQUEST_BUDGET", "COUNT_FROM", "LOG_LEVEL"}; !slices.Equal(names, want) {
+		t.Errorf("mistakes of %v, want %v in the order of .env.example", names, want)
+	}
+}
+
+func TestSecretFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(" spaces stay \r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setEnvironment(t, map[string]string{"INFLUX_URL": "http://x", "INFLUX_ORG": "o", "INFLUX_BUCKET": "b", "INFLUX_TOKEN_FILE": file, "SPOTIFY_CLIENT_SECRET_FILE": file})
+	c, err := loadConfig(anyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(c.InfluxToken) != " spaces stay " || string(c.ClientSecret) != " spaces stay " {
+		t.Errorf("token %q, secret %q", string(c.InfluxToken), string(c.ClientSecret))
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(printed, "spaces stay") {
+		t.Errorf("a printed config shows its secrets: %s", printed)
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	got := unknownVariables([]string{
+		"SPOTIFY_CLIENT_ID=known", "SPOTIFY_CLIENTID=x", "INFLUX_TOKN=secret", "SPOTIFY_NICENESS=11", "HOME=/root",
+		"INFLUX_PORT=tcp://10.0.0.1:8086", "INFLUX_SERVICE_HOST=10.0.0.1", "INFLUX_SERVICE_PORT_HTTP=8086",
+		"INFLUX_PORT_8086_TCP_ADDR=10.0.0.1", "SPOTIFY_EXPORTER_SERVICE_PORT=10178", "GRAFANA_PORT_3000_TCP=tcp://10.0.0.2:3000",
+	})
+	want := []string{
+		"INFLUX_TOKN is set but has no meaning here: is INFLUX_TOKEN meant?",
+		"SPOTIFY_CLIENTID is set but has no meaning here: is SPOTIFY_CLIENT_ID meant?",
+		"SPOTIFY_NICENESS is set but has no meaning here",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUnwritableDataDir(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client", "DATA_DIR": filepath.Join(file, "data")})
+	for _, name := range []string{"run", "login"} {
+		if _, errs := command(t, exitUsage, name); !strings.Contains(errs, "DATA_DIR: must be a folder that user id") {
+			t.Errorf("%s: %s", name, errs)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write .env.example and the table in README.md anew")
+
+// TestDocumentation holds .env.example and the table in the README against the
+// struct that they describe.
+func TestDocumentation(t *testing.T) {
+	var example, table strings.Builder
+	example.WriteString("# Everything that spotify-exporter can be told. The values here are the defaults; what is empty is not set.\n" +
+		"# Where there is a variable NAME_FILE, it may name a file with the secret instead.\n")
+	table.WriteString("| variable | default | |\n|---|---|---|\n")
+	for field := range reflect.TypeFor[environment]().Fields() {
+		name, value, help := field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("help")
+		if help == "" || strings.Contains(help, "|") {
+			t.Errorf("%s: help %q", name, help)
+		}
+		fmt.Fprintf(&example, "\n# %s%s\n%s=%s\n", strings.ToUpper(help[:1]), help[1:], name, value)
+		if value != "" {
+			value = "`" + value + "`"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", name, value, help)
+	}
+	const exampleFile, readmeFile = "../../.env.example", "../../README.md"
+	readme, err := os.ReadFile(readmeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		before, after, found := strings.Cut(string(readme), "| variable | default | |\n")
+		if !found {
+			t.Fatal("the README has no table of variables")
+		}
+		for strings.HasPrefix(after, "|") {
+			_, after, _ = strings.Cut(after, "\n")
+		}
+		readme = []byte(before + table.String() + after)
+		if err := os.WriteFile(readmeFile, readme, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(exampleFile, []byte(example.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(string(readme), table.String()) {
+		t.Errorf("README.md has another table of variables than (write it with -update):\n%s", table.String())
+	}
+	got, err := os.ReadFile(exampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != example.String() {
+		t.Errorf(".env.example is not this (write it with -update):\n%s", example.String())
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+// daemon is what run and demo start: collecting, exporting and serving, which
+// meet in the journal.
+type daemon struct {
+	config  *config
+	clock   clock.Clock
+	spotify http.RoundTripper // the way to Spotify
+	log     *slog.Logger
+	// recorded is told of every play that is new or has changed; may be nil.
+	recorded func(account string, play journal.Play)
+
+	metrics *prom.Metrics
+	parts   atomic.Pointer[parts] // nil until the journal is open
+}
+
+// parts are the parts of a daemon that need the journal.
+type parts struct {
+	journal   *journal.Journal
+	collector *collector.Collector
+	influx    *influx.Exporter // nil: the journal is the only store
+}
+
+// run runs until ctx ends. It serves while the journal is still being opened,
+// which takes a while when a new version brings it up to date, and calls ready
+// when that is done.
+func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tasks, ctx := errgroup.WithContext(ctx)
+	d.metrics = d.newMetrics()
+	tasks.Go(func() error { return web.Serve(ctx, d.metrics.Handler(), d.log) })
+
+	opened, err := d.open(ctx)
+	if err != nil {
+		cancel()
+		return errors.Join(err, tasks.Wait())
+	}
+	d.parts.Store(opened)
+	ready(opened)
+	tasks.Go(func() error {
+		if err := opened.collector.Run(ctx); err != nil {
+			return fmt.Errorf("collect: %w", err)
+		}
+		return nil
+	})
+	if opened.influx != nil {
+		tasks.Go(func() error { return opened.influx.Run(ctx) })
+	}
+	return errors.Join(tasks.Wait(), opened.journal.Close())
+}
+
+// open opens the journal for this process alone, and makes what needs it.
+func (d *daemon) open(ctx context.Context) (*parts, error) {
+	j, err := d.config.openJournal(ctx, d.clock, d.log.With("component", "journal"))
+	if err != nil {
+		return nil, err
+	}
+	opened, err := d.assemble(j)
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return opened, nil
+}
+
+func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
+	if err := j.Lock(); err != nil {
+		return nil, fmt.Errorf("journal %s: %w; stop that one, or choose another DATA_DIR", j.Path(), err)
+	}
+	log := d.log.With("component", "spotify")
+	quota := collector.NewQuota(j, d.config.ClientID, d.config.RequestBudget, d.clock, log)
+	app, err := d.config.newApp(quota, d.metrics.InstrumentSpotify(d.spotify, spotify.EndpointFromContext), d.clock, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{journal: j, collector: collector.New(collector.Options{
+		Journal:       j,
+		App:           app,
+		Tokens:        d.config.tokens(),
+		Accounts:      d.config.Accounts,
+		Quota:         quota,
+		Clock:         d.clock,
+		RecordPrivate: d.config.RecordPrivate,
+		Zone:          d.config.Zones.of,
+		Log:           log,
+		Recorded:      d.recorded,
+	})}
+	if d.config.InfluxURL == "" {
+		return p, nil
+	}
+	p.influx, err = d.config.newInflux(j, d.metrics.InstrumentInflux(newInfluxTransport()), d.clock, d.log.With("component", "influx"))
+	return p, err
+}
+
+// newMetrics returns Metrics of a daemon whose journal may not be open yet.
+func (d *daemon) newMetrics() *prom.Metrics {
+	version, revision := buildVersion()
+	options := prom.Options{
+		Collector: func() collector.State {
+			if p := d.parts.Load(); p != nil {
+				return p.collector.State()
+			}
+			return collector.State{}
+		},
+		Journal:        d.journalState,
+		Ready:          func() bool { return d.parts.Load() != nil },
+		Warnings:       d.config.warnings,
+		Now:            d.clock.Now,
+		NowPlayingInfo: d.config.NowPlayingInfo,
+		Version:        version,
+		Revision:       revision,
+		Log:            d.log,
+	}
+	if d.config.InfluxURL != "" {
+		options.Influx = func() influx.State {
+			if p := d.parts.Load(); p != nil {
+				return p.influx.State()
+			}
+			return influx.State{}
+		}
+	}
+	return prom.New(options)
+}
+
+// journalState is the journal's state for the metrics. What would wait for an
+// InfluxDB that there is not is no backlog.
+func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
+	p := d.parts.Load()
+	if p == nil {
+		return journal.State{}, errors.New("the journal is not open yet")
+	}
+	state, err := p.journal.State(ctx)
+	if p.influx == nil {
+		state.PendingPoints, state.OldestPending = 0, journal.State{}.OldestPending
+	}
+	return state, err
+}
+
+// warnings are what an operator should put right, though it works.
+func (c *config) warnings() []string {
+	if c.Zones.warning == "" {
+		return c.Warnings
+	}
+	return append([]string{"Time zone: " + c.Zones.warning + ": " + c.Zones.fix + "."}, c.Warnings...)
+}
+
+// newApp returns the way to Spotify, through base and within quota.
+func (c *config) newApp(quota *collector.Quota, base http.RoundTripper, clk clock.Clock, log *slog.Logger) (*spotify.App, error) {
+	return spotify.New(spotify.Options{
+		ClientID:     c.ClientID,
+		ClientSecret: c.ClientSecret,
+		APIURL:       c.APIURL,
+		AccountsURL:  c.AccountsURL,
+		UserAgent:    userAgent(),
+		Base:         base,
+		Clock:        clk,
+		Before:       quota.Before,
+		Log:          log,
+	})
+}
+
+// newInflux returns what sends the outbox of a journal to InfluxDB.
+func (c *config) newInflux(j *journal.Journal, base http.RoundTripper, clk clock.Clock, log *slog.Logger) (*influx.Exporter, error) {
+	tokens := c.tokens()
+	return influx.New(influx.Options{
+		URL:    c.InfluxURL,
+		Org:    c.InfluxOrg,
+		Bucket: c.InfluxBucket,
+		Token:  string(c.InfluxToken),
+		Zone:   c.Zones.of,
+		Name: func(account string) string {
+			authorization, _ := tokens.Load(account) // without one the alias has to do
+			return cmp.Or(authorization.DisplayName, account)
+		},
+		CountedFrom: c.CountFrom,
+		Journal:     j,
+		Clock:       clk,
+		Base:        base,
+		UserAgent:   userAgent(),
+		Log:         log,
+	})
+}
+
+// newInfluxTransport returns a way to InfluxDB that shares nothing with other
+// clients of this process.
+func newInfluxTransport() *http.Transport {
+	return http.DefaultTransport.(*http.Transport).Clone()
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+type demoCommand struct {
+	For   time.Duration `default:"60s" help:"For how long."`
+	Speed float64       `default:"60" help:"How much faster than real time the clock goes."`
+	JSON  bool          `name:"json" help:"The outcome as one object, the last line of standard output."`
+}
+
+const (
+	demoAccount = "me"
+	demoBudget  = 1000
+	// demoLate is how long, by the demo's clock, the daemon has for what Spotify
+	// tells late: as long as it leaves recently-played alone while something plays,
+	// and some. Nobody waits longer than demoPatience, in real time.
+	demoLate     = 25 * time.Minute
+	demoPatience = 2 * time.Minute
+	// demoTolerance is how far the end of a play may be off that only samples of
+	// the player tell.
+	demoTolerance = time.Minute
+)
+
+// Run lets the daemon record what a simulated listener plays, in this process,
+// with a journal that is gone afterwards, and compares. It succeeds if no play is
+// lost or doubled.
+func (c *demoCommand) Run(ctx context.Context, p *program) error {
+	if c.For < time.Second || c.For > 24*time.Hour {
+		return usageError{fmt.Errorf("--for: must be from 1s to 24h (got %v)", c.For)}
+	}
+	if !(c.Speed >= 1 && c.Speed <= 1000) {
+		return usageError{fmt.Errorf("--speed: must be from 1 to 1000 (got %v)", c.Speed)}
+	}
+	dir, err := os.MkdirTemp("", "spotify-exporter-demo-*")
+	if err != nil {
+		return fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	defer os.RemoveAll(dir)
+
+	// The day ends about now, so that what it shows is of today.
+	length := time.Duration(float64(c.For) * c.Speed)
+	start := time.Now().Add(-length).Truncate(time.Millisecond)
+	show := &show{
+		clock: clock.New(start, c.Speed),
+		until: start.Add(length),
+	}
+	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
+	show.listener = show.spotify.AddUser("demo", "Demo")
+	show.listener.PlayDemo(1, start, length)
+
+	out := p.stdout
+	if c.JSON {
+		out = p.stderr
+	}
+	if show.config, err = demoConfig(dir); err != nil {
+		return err
+	}
+	show.screen = newScreen(out, show.config.Zones.of(demoAccount))
+	if err := show.logIn(); err != nil {
+		return err
+	}
+	outcome, err := show.run(ctx, p.newLogger(slog.LevelWarn, ""))
+	if err != nil {
+		return err
+	}
+	show.screen.line("%s", outcome)
+	if c.JSON {
+		if err := json.NewEncoder(p.stdout).Encode(outcome); err != nil {
+			return fmt.Errorf("print outcome: %w", err)
+		}
+	}
+	if outcome.Lost+outcome.Doubled > 0 {
+		return fmt.Errorf("%d plays lost, %d doubled: please report this", outcome.Lost, outcome.Doubled)
+	}
+	return nil
+}
+
+// demoConfig is what the daemon of the demo is configured with. Only where it
+// serves may be chosen: nothing of the demo goes anywhere else.
+func demoConfig(dir string) (*config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	zones, err := newZones("", os.Getenv("TZ"), "/etc/localtime", false)
+	if err != nil {
+		return nil, err
+	}
+	zones.warning = "" // the demo has no statistics
+	c := &config{
+		ClientID:         "demo",
+		Accounts:         []string{demoAccount},
+		RequestBudget:    demoBudget,
+		Zones:            zones,
+		CountFrom:        30 * time.Second,
+		DataDir:          dir,
+		WebListenAddress: env.WebListenAddress,
+		NowPlayingInfo:   true,
+		Warnings:         []string{"This is the demo: Spotify is simulated, and its clock is fast."},
+	}
+	c.APIURL, c.AccountsURL = spotifysim.URLs("http://spotify.invalid")
+	return c, nil
+}
+
+// show is a demo under way.
+type show struct {
+	config   *config
+	clock    clock.Clock
+	until    time.Time // when the listener has played all that counts
+	spotify  *spotifysim.Spotify
+	listener *spotifysim.User
+	screen   *screen
+}
+
+// logIn writes the token file that a login would.
+func (s *show) logIn() error {
+	refresh, authorizedAt := s.listener.Token()
+	content, err := json.Marshal(spotify.Authorization{
+		ClientID:     s.config.ClientID,
+		Scopes:       spotify.Scopes(),
+		AuthorizedAt: authorizedAt,
+		Profile:      spotify.Profile{AccountID: s.listener.AccountID(), UserID: s.listener.ID(), DisplayName: "Demo"},
+		Token:        spotify.Token{RefreshToken: spotify.Secret(refresh), TokenType: "Bearer"},
+	})
+	if err != nil {
+		return fmt.Errorf("encode token file: %w", err)
+	}
+	tokens := s.config.tokens()
+	if err := os.Mkdir(tokens.Dir, 0o700); err != nil {
+		return fmt.Errorf("write token file: %w", err)
+	}
+	if err := os.WriteFile(tokens.Path(demoAccount), content, 0o600); err != nil {
+		return fmt.Errorf("write token file: %w", err)
+	}
+	return nil
+}
+
+// run shows the daemon until the listener is through and what is told late has
+// come, and returns how it did.
+func (s *show) run(ctx context.Context, log *slog.Logger) (demoOutcome, error) {
+	web, err := prom.Listen(s.config.WebListenAddress, "")
+	if err != nil {
+		if web, err = prom.Listen(":0", ""); err != nil {
+			return demoOutcome{}, err
+		}
+	}
+	_, port, err := net.SplitHostPort(web.Addr().String())
+	if err != nil {
+		return demoOutcome{}, errors.Join(err, web.Close())
+	}
+	s.screen.line("A simulated listener plays for %d minutes, of which this takes %v, and the exporter records it.",
+		int(s.until.Sub(s.clock.Now()).Round(time.Minute).Minutes()), s.clock.Real(s.until.Sub(s.clock.Now())).Round(time.Second))
+	s.screen.line("Look at http://localhost:%s/ for its state and at http://localhost:%[1]s/metrics for what Prometheus gets.", port)
+
+	d := &daemon{config: s.config, clock: s.clock, spotify: s.spotify.Transport(), log: log, recorded: s.screen.recorded}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ready, ended := make(chan *parts, 1), make(chan error, 1)
+	go func() { ended <- d.run(ctx, web, func(opened *parts) { ready <- opened }) }()
+
+	var opened *parts
+	select {
+	case opened = <-ready:
+	case err := <-ended:
+		return demoOutcome{}, errors.Join(err, context.Cause(ctx))
+	}
+	outcome, watchErr := s.watch(ctx, opened, ended)
+	stop()
+	s.screen.end()
+	return outcome, errors.Join(watchErr, <-ended)
+}
+
+// watch shows what plays until the end. It leaves the end of the daemon in ended.
+func (s *show) watch(ctx context.Context, opened *parts, ended chan error) (demoOutcome, error) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	patience := time.Now().Add(s.clock.Real(s.until.Sub(s.clock.Now())) + min(s.clock.Real(demoLate), demoPatience))
+	for waiting := false; ; {
+		select {
+		case err := <-ended: // a daemon does not end by itself
+			ended <- nil
+			return demoOutcome{}, cmp.Or(err, context.Cause(ctx))
+		case <-ticker.C:
+		}
+		now := s.clock.Now()
+		for _, account := range opened.collector.State().Accounts {
+			s.screen.playing(account.Playback, now)
+		}
+		if now.Before(s.until) {
+			continue
+		}
+		if !waiting {
+			waiting = true
+			s.screen.line("That was all. What Spotify tells late is still on its way.")
+		}
+		outcome, err := s.compare(ctx, opened.journal)
+		if err != nil || outcome.Lost+outcome.Doubled == 0 || time.Now().After(patience) {
+			return outcome, err
+		}
+	}
+}
+
+// demoOutcome is what was played and what of it was recorded. Scripts may rely on
+// its JSON.
+type demoOutcome struct {
+	Played        int `json:"played"` // plays of 30 s and more that have ended
+	Recorded      int `json:"recorded"`
+	Lost          int `json:"lost"`
+	Doubled       int `json:"doubled"` // rows of the journal that are no play, or one that another row is
+	ShortPlayed   int `json:"short_played"`
+	ShortRecorded int `json:"short_recorded"`
+	Requests      int `json:"requests"`
+}
+
+// String is the outcome for people.
+func (o demoOutcome) String() string {
+	return fmt.Sprintf("Played:   %d of 30 s and more, %d shorter\nRecorded: %d of 30 s and more, %d shorter (Spotify lists none of those)\nLost:     %d\nDoubled:  %d\nRequests: %d",
+		o.Played, o.ShortPlayed, o.Recorded, o.ShortRecorded, o.Lost, o.Doubled, o.Requests)
+}
+
+// compare holds the journal against what the listener has really played.
+func (s *show) compare(ctx context.Context, j *journal.Journal) (demoOutcome, error) {
+	var recorded []journal.Play
+	for play, err := range j.Plays(ctx, journal.Filter{}) {
+		if err != nil {
+			return demoOutcome{}, err
+		}
+		recorded = append(recorded, play)
+	}
+	outcome := compare(s.listener.Played(s.until), recorded, s.until)
+	outcome.Requests = len(s.spotify.Requests())
+	return outcome, nil
+}
+
+// compare finds for each play that ended until a time the row that it is.
+func compare(played []spotifysim.Played, recorded []journal.Play, until time.Time) demoOutcome {
+	var o demoOutcome
+	taken := make([]bool, len(recorded))
+	for i := range played {
+		nearest, closest := -1, demoTolerance
+		for j := range recorded {
+			away := recorded[j].EndedAt.Sub(played[i].EndedAt).Abs()
+			if !taken[j] && recorded[j].Item.URI == played[i].Item.URI && away <= closest {
+				nearest, closest = j, away
+			}
+		}
+		if nearest >= 0 {
+			taken[nearest] = true
+		}
+		switch short := played[i].MSPlayed < 30_000; {
+		case short && nearest >= 0:
+			o.ShortPlayed++
+			o.ShortRecorded++
+		case short:
+			o.ShortPlayed++
+		case nearest >= 0:
+			o.Played++
+			o.Recorded++
+		default:
+			o.Played++
+			o.Lost++
+		}
+	}
+	for j := range recorded {
+		if !taken[j] && !recorded[j].EndedAt.After(until) {
+			o.Doubled++
+		}
+	}
+	return o
+}

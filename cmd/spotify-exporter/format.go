@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// playRecord is a play as scripts may rely on it. The order of the fields is that
+// of the columns; what is not known is null, in CSV empty.
+type playRecord struct {
+	ID             int64    `json:"id"`
+	Account        string   `json:"account"`
+	EndedAt        string   `json:"ended_at"` // RFC 3339 in UTC, with milliseconds
+	StartedAt      *string  `json:"started_at"`
+	MSPlayed       int64    `json:"ms_played"`
+	MSPlayedSource string   `json:"ms_played_source"` // measured, reported or estimated
+	MSPlayedError  int64    `json:"ms_played_error"`
+	Kind           string   `json:"kind"`
+	URI            *string  `json:"uri"`
+	Name           *string  `json:"name"`
+	Artists        []string `json:"artists"`
+	Album          *string  `json:"album"`
+	DurationMS     *int64   `json:"duration_ms"`
+	ISRC           *string  `json:"isrc"`
+	Skipped        *bool    `json:"skipped"`
+	Shuffle        *bool    `json:"shuffle"`
+	Offline        *bool    `json:"offline"`
+	Incognito      *bool    `json:"incognito"`
+	Device         *string  `json:"device"`
+	Platform       *string  `json:"platform"`
+	Country        *string  `json:"country"`
+	ReasonStart    *string  `json:"reason_start"`
+	ReasonEnd      *string  `json:"reason_end"`
+	Witnesses      []string `json:"witnesses"`
+	Import         *int64   `json:"import"`
+}
+
+const rfc3339Milli = "2006-01-02T15:04:05.000Z"
+
+func newPlayRecord(play *journal.Play) playRecord {
+	r := playRecord{
+		ID:             play.ID,
+		Account:        play.Account,
+		EndedAt:        play.EndedAt.UTC().Format(rfc3339Milli),
+		MSPlayed:       play.MSPlayed,
+		MSPlayedSource: play.MSPlayedSource.String(),
+		MSPlayedError:  play.MSPlayedError,
+		Kind:           play.Item.Kind.String(),
+		URI:            known(play.Item.URI),
+		Name:           known(play.Item.Name),
+		Artists:        artistNames(play.Item.Artists),
+		Album:          known(play.Item.Album),
+		DurationMS:     known(play.Item.DurationMS),
+		ISRC:           known(play.Item.ISRC),
+		Skipped:        play.Skipped,
+		Shuffle:        play.Shuffle,
+		Offline:        play.Offline,
+		Incognito:      play.Incognito,
+		Device:         known(play.Device),
+		Platform:       known(play.Platform),
+		Country:        known(play.Country),
+		ReasonStart:    known(play.ReasonStart),
+		ReasonEnd:      known(play.ReasonEnd),
+		Import:         known(play.Batch),
+	}
+	if !play.StartedAt.IsZero() {
+		r.StartedAt = new(play.StartedAt.UTC().Format(rfc3339Milli))
+	}
+	for _, witness := range play.Witnesses {
+		r.Witnesses = append(r.Witnesses, witness.String())
+	}
+	return r
+}
+
+// known returns nil for a zero value.
+func known[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func artistNames(artists []journal.Artist) []string {
+	var names []string
+	for _, artist := range artists {
+		names = append(names, artist.Name)
+	}
+	return names
+}
+
+// newPlayWriter returns a func that writes one play after the other to w in a
+// format.
+func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location) (func(*journal.Play) error, error) {
+	switch format {
+	case "jsonl":
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false) // titles stay as they are
+		return func(play *journal.Play) error { return encoder.Encode(newPlayRecord(play)) }, nil
+	case "csv":
+		out := csv.NewWriter(w)
+		var columns []string
+		for field := range reflect.TypeFor[playRecord]().Fields() {
+			columns = append(columns, field.Tag.Get("json"))
+		}
+		if err := errorOf(out, columns); err != nil {
+			return nil, fmt.Errorf("print plays: %w", err)
+		}
+		return func(play *journal.Play) error { return errorOf(out, cells(newPlayRecord(play))) }, nil
+	default:
+		return func(play *journal.Play) error {
+			_, err := w.WriteString(tableRow(play, zone(play.Account)))
+			return err
+		}, nil
+	}
+}
+
+// errorOf writes a row and hands it on, so that what comes after is behind it.
+func errorOf(out *csv.Writer, row []string) error {
+	_ = out.Write(row) // tells nothing that Error does not
+	out.Flush()
+	return out.Error()
+}
+
+// cells are the fields of r as text, lists joined by "; ".
+func cells(r playRecord) []string {
+	var row []string
+	for _, value := range reflect.ValueOf(r).Fields() {
+		if value.Kind() == reflect.Pointer {
+			if value.IsNil() {
+				row = append(row, "")
+				continue
+			}
+			value = value.Elem()
+		}
+		switch value := value.Interface().(type) {
+		case []string:
+			row = append(row, strings.Join(value, "; "))
+		case string:
+			row = append(row, value)
+		case int64:
+			row = append(row, strconv.FormatInt(value, 10))
+		case bool:
+			row = append(row, strconv.FormatBool(value))
+		}
+	}
+	return row
+}
+
+// tableRow is a play as a line for people. Its columns have fixed widths: to make
+// them fit, all plays would have to be held.
+func tableRow(play *journal.Play, zone *time.Location) string {
+	var sources []string
+	for _, witness := range play.Witnesses {
+		sources = append(sources, strings.ReplaceAll(witness.String(), "_", " "))
+	}
+	row := play.EndedAt.In(zone).Format("2006-01-02 15:04") + "  " +
+		fmt.Sprintf("%7s", clockTime(time.Duration(play.MSPlayed)*time.Millisecond)) + "  " +
+		fit(title(play.Item), 56) + "  " +
+		fit(printable(play.Device), 16) + "  " +
+		strings.Join(sources, ", ")
+	return strings.TrimRight(row, " ") + "\n"
+}
+
+// title names an item to people: Title — Artist, Artist.
+func title(item journal.Item) string {
+	name := item.Name
+	if name == "" {
+		name = "(unknown)"
+	}
+	if names := artistNames(item.Artists); len(names) > 0 {
+		name += " — " + strings.Join(names, ", ")
+	}
+	return printable(name)
+}
+
+// clockTime formats a duration as players do: 3:05, 1:02:03.
+func clockTime(d time.Duration) string {
+	seconds := int(d.Round(time.Second) / time.Second)
+	if seconds < 3600 {
+		return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
+}
+
+// printable makes a line of a title that is safe on a terminal: no control
+// characters, and none that turn the direction of the rest of the line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.Is(unicode.Bidi_Control, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// fit cuts or fills s to a width on the screen, where emoji and CJK are two wide.
+func fit(s string, width int) string {
+	if w := uniseg.StringWidth(s); w <= width {
+		return s + strings.Repeat(" ", width-w)
+	}
+	var b strings.Builder
+	left := width - 1
+	for graphemes := uniseg.NewGraphemes(s); graphemes.Next(); {
+		w := graphemes.Width()
+		if w > left {
+			break
+		}
+		b.WriteString(graphemes.Str())
+		left -= w
+	}
+	return b.String() + "…" + strings.Repeat(" ", left)
+}

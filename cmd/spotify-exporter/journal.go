@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// openJournal opens the journal of a configuration, and makes it if there is
+// none.
+func (c *config) openJournal(ctx context.Context, clk clock.Clock, log *slog.Logger) (*journal.Journal, error) {
+	return journal.Open(ctx, c.journalPath(), journal.Options{
+		Now:           clk.Now,
+		CountedMS:     c.CountFrom.Milliseconds(),
+		RecordPrivate: c.RecordPrivate,
+		Zone:          c.Zones.of,
+		Log:           log,
+	})
+}
+
+// errNoJournal is the error of existingJournal if there is none yet.
+var errNoJournal = errors.New("no journal yet: run has not been started with this DATA_DIR")
+
+// existingJournal opens the journal for a command that works beside run. It makes
+// none: errNoJournal.
+func (p *program) existingJournal(ctx context.Context, c *config) (*journal.Journal, error) {
+	if _, err := os.Stat(c.journalPath()); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", c.journalPath(), errNoJournal)
+	}
+	return c.openJournal(ctx, p.clock, p.newLogger(c.LogLevel, c.LogFormat))
+}
+
+// knownAccount is a usageError that lists the accounts if account is none.
+func knownAccount(ctx context.Context, j *journal.Journal, account string) error {
+	if account == "" {
+		return nil
+	}
+	accounts, err := j.Accounts(ctx)
+	if err != nil || slices.Contains(accounts, account) {
+		return err
+	}
+	return usageError{fmt.Errorf("--account: must be one that the journal knows: %s (got %q)", strings.Join(accounts, ", "), account)}
+}

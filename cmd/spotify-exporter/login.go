@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+)
+
+type loginCommand struct {
+	Account string `placeholder:"NAME" default:"me" help:"What the account is called here, in metrics and dashboards."`
+	Force   bool   `help:"Log in even if this name belongs to another person so far."`
+}
+
+// Run leads a person through the login. The daemon notices it by itself.
+func (c *loginCommand) Run(ctx context.Context, p *program) error {
+	config, err := loadConfig(needsClient)
+	if err != nil {
+		return err
+	}
+	if err := spotify.CheckAlias(c.Account); err != nil {
+		return usageError{fmt.Errorf("--account: %w", err)}
+	}
+	if err := config.makeDataDir(); err != nil {
+		return err
+	}
+	log := p.newLogger(config.LogLevel, config.LogFormat)
+	j, err := config.openJournal(ctx, p.clock, log)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	quota := collector.NewQuota(j, config.ClientID, config.RequestBudget, p.clock, log)
+	app, err := config.newApp(quota, spotify.NewTransport(), p.clock, log)
+	if err != nil {
+		return err
+	}
+	authorization, err := app.Login(ctx, config.tokens(), spotify.LoginOptions{
+		Alias:         c.Account,
+		ListenAddress: config.LoginAddress,
+		In:            p.stdin,
+		Out:           p.stderr,
+		Force:         c.Force,
+	})
+	if learnErr := quota.Learn(ctx, err); learnErr != nil {
+		log.Error("cannot keep how long Spotify asked to wait", "err", learnErr)
+	}
+	if err != nil {
+		return err
+	}
+	expiry := spotify.AuthorizationExpiry(authorization.AuthorizedAt)
+	fmt.Fprintf(p.stderr, "%s is logged in as %q until %s, when Spotify asks for a new login.\n",
+		cmp.Or(authorization.DisplayName, authorization.UserID, "The account"), c.Account, expiry.In(config.Zones.of(c.Account)).Format(time.DateOnly))
+	if len(config.Accounts) > 0 && !slices.Contains(config.Accounts, c.Account) {
+		fmt.Fprintf(p.stderr, "SPOTIFY_ACCOUNTS is %s: run will not record %q before it is added.\n", strings.Join(config.Accounts, ","), c.Account)
+		return nil
+	}
+	fmt.Fprintln(p.stderr, "A daemon that runs goes on by itself; spotify-exporter check tells whether all is well.")
+	return nil
+}

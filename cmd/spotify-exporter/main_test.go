@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+)
+
+// childClock makes the test binary, started anew with it in its environment, the
+// program itself, so that tests can kill it. Its value is a moment and what a
+// fast clock shows then, both in ns since 1970, and the clock's speed.
+const childClock = "SPOTIFY-EXPORTER-TEST-CLOCK"
+
+func TestMain(m *testing.M) {
+	value, isChild := os.LookupEnv(childClock)
+	if !isChild {
+		os.Exit(m.Run())
+	}
+	var moment, shown int64
+	var speed float64
+	if _, err := fmt.Sscan(value, &moment, &shown, &speed); err != nil {
+		panic(err)
+	}
+	now := time.Now()
+	elapsed := time.Duration(float64(now.Sub(time.Unix(0, moment))) * speed)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, clock: clock.New(time.Unix(0, shown).Add(elapsed), speed)}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// setEnvironment makes vars all that this program is configured with, and a fresh
+// DATA_DIR unless vars names one.
+func setEnvironment(t *testing.T, vars map[string]string) {
+	t.Helper()
+	for field := range reflect.TypeFor[environment]().Fields() {
+		t.Setenv(field.Tag.Get("envconfig"), "") // set to nothing is not set
+	}
+	t.Setenv("TZ", "UTC")
+	t.Setenv("DATA_DIR", t.TempDir())
+	t.Setenv("WEB_LISTEN_ADDRESS", "127.0.0.1:0")
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+}
+
+// output is what a program has written so far.
+type output struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
+
+// command runs the program in this process and expects an exit code.
+func command(t *testing.T, exit int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	return commandAt(t, clock.Clock{}, exit, args...)
+}
+
+func commandAt(t *testing.T, clk clock.Clock, exit int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs output
+	p := &program{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, clock: clk}
+	if got := p.run(t.Context(), args); got != exit {
+		t.Errorf("%v: exit code %d, want %d\nstdout: %s\nstderr: %s", args, got, exit, out.String(), errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+// eventually waits for a condition that other goroutines or processes bring about.
+func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !condition(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	setEnvironment(t, nil)
+	help, _ := command(t, exitDone, "--help")
+	for field := range reflect.TypeFor[commands]().Fields() {
+		if name := strings.ToLower(field.Name); !strings.Contains(help, "\n  "+name) {
+			t.Errorf("--help does not name %s:\n%s", name, help)
+		}
+	}
+	if out, _ := command(t, exitDone, "plays", "--help"); !strings.Contains(out, "--format") {
+		t.Errorf("plays --help: %s", out)
+	}
+	for _, args := range [][]string{{"listen"}, {"plays", "--format", "xml"}, {"plays", "--limit", "-1"}, {"explain"}, {"demo", "--speed", "0"}, {"demo", "--for", "0s"}, {"gaps", "--accept", "x"}} {
+		if out, errs := command(t, exitUsage, args...); out != "" || errs == "" {
+			t.Errorf("%v: stdout %q, stderr %q", args, out, errs)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, _ := command(t, exitDone, "version")
+	if !strings.HasPrefix(out, "spotify-exporter ") || !strings.Contains(out, "go1.") {
+		t.Errorf("version: %q", out)
+	}
+}

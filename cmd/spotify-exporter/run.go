@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+type runCommand struct{}
+
+// Run is the daemon. It starts without a login and without InfluxDB: it says what
+// is missing, serves its metrics and goes on when it is there.
+func (runCommand) Run(ctx context.Context, p *program) error {
+	config, err := loadConfig(needsClient)
+	if err != nil {
+		return err
+	}
+	log := p.newLogger(config.LogLevel, config.LogFormat)
+	for _, warning := range config.warnings() {
+		log.Warn("configuration", "warning", warning)
+	}
+	if err := config.makeDataDir(); err != nil {
+		return err
+	}
+	d := &daemon{config: &config, clock: p.clock, spotify: spotify.NewTransport(), log: log}
+	web, err := prom.Listen(config.WebListenAddress, config.WebConfigFile)
+	if err != nil {
+		return usageError{errors.Join(err, d.tryLock(ctx))}
+	}
+	err = d.run(ctx, web, func(opened *parts) {
+		version, _ := buildVersion()
+		log.Info("started", "version", version, "address", web.Addr().String(), "journal", opened.journal.Path(), "time_zone", config.Zones.String())
+		if opened.influx == nil {
+			log.Info("no InfluxDB: the journal is the only store", "hint", "set INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET and INFLUX_TOKEN to send plays there too")
+		}
+		notifySystemd(log, "READY=1")
+	})
+	if ctx.Err() != nil {
+		log.Info("stopped", "cause", context.Cause(ctx).Error())
+	}
+	return err
+}
+
+// tryLock tells whether another run uses the journal: the likeliest reason for a
+// port in use.
+func (d *daemon) tryLock(ctx context.Context) error {
+	j, err := d.config.openJournal(ctx, d.clock, d.log)
+	if err != nil {
+		return err
+	}
+	if err := j.Lock(); err != nil {
+		err = fmt.Errorf("journal %s: %w", j.Path(), err)
+		return errors.Join(err, j.Close())
+	}
+	return j.Close()
+}
+
+// notifySystemd tells systemd about a service of Type=notify (sd_notify(3)).
+func notifySystemd(log *slog.Logger, state string) {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return
+	}
+	connection, err := net.Dial("unixgram", socket)
+	if err == nil {
+		_, err = connection.Write([]byte(state))
+		err = errors.Join(err, connection.Close())
+	}
+	if err != nil {
+		log.Warn("systemd cannot be notified", "err", err)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// screen is where the demo shows what it does: lines, and below them, on a
+// terminal, a bar of what plays.
+type screen struct {
+	out  io.Writer
+	zone *time.Location
+
+	mu    sync.Mutex
+	known map[int64]bool // plays that have their line
+	uri   string         // of what plays
+	bar   *progressbar.ProgressBar
+}
+
+func newScreen(out io.Writer, zone *time.Location) *screen {
+	return &screen{out: out, zone: zone, known: make(map[int64]bool)}
+}
+
+// line writes a line above the bar.
+func (s *screen) line(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write(format, args...)
+}
+
+func (s *screen) write(format string, args ...any) {
+	if s.bar != nil {
+		_ = s.bar.Clear() // it is drawn again with the next tick
+	}
+	fmt.Fprintf(s.out, format+"\n", args...)
+}
+
+// recorded writes a line about a play when it is new.
+func (s *screen) recorded(_ string, play journal.Play) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known[play.ID] {
+		return
+	}
+	s.known[play.ID] = true
+	s.write("recorded %s", strings.TrimSuffix(tableRow(&play, s.zone), "\n"))
+}
+
+// playing shows what plays now.
+func (s *screen) playing(playback *collector.Playback, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if playback == nil || !playback.Playing || playback.Item == nil {
+		s.clear()
+		return
+	}
+	var artists []journal.Artist
+	for _, artist := range playback.Item.Artists {
+		artists = append(artists, journal.Artist{Name: artist.Name})
+	}
+	name := title(journal.Item{Name: playback.Item.Name, Artists: artists})
+	if s.uri != playback.Item.URI {
+		s.clear()
+		s.uri = playback.Item.URI
+		if !isTerminal(s.out) {
+			s.write("plays    %s  %7s  %s", playback.At.In(s.zone).Format("2006-01-02 15:04"), clockTime(playback.Duration), name)
+			return
+		}
+		s.bar = progressbar.NewOptions64(playback.Duration.Milliseconds(),
+			progressbar.OptionSetWriter(s.out),
+			progressbar.OptionSetWidth(20),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionClearOnFinish())
+	}
+	if s.bar == nil {
+		return
+	}
+	position := playback.Progress + now.Sub(playback.At)
+	if position >= playback.Duration {
+		return // its end has come and nobody has looked yet
+	}
+	s.bar.Describe(fmt.Sprintf("plays    %s  %5s / %s", fit(name, 48), clockTime(position), clockTime(playback.Duration)))
+	_ = s.bar.Set64(position.Milliseconds())
+}
+
+// clear takes the bar away.
+func (s *screen) clear() {
+	if s.bar != nil {
+		_ = s.bar.Clear()
+	}
+	s.bar, s.uri = nil, ""
+}
+
+// end takes the bar away for good.
+func (s *screen) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+}
