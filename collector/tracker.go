@@ -37,7 +37,7 @@ const (
 //   - Same item, back by what it takes to finish and begin again: a repeat.
 //   - Same item, back at a position that a start from zero would have reached: it
 //     was restarted. Spotify counts "previous" as a new play and a seek to zero
-//     not, and both look the same; see restart.
+//     not, and both look the same; see restart and journal.Break.
 //   - Another item, whose own position tells when it began: the first one ended
 //     then, or when it was through, whichever is earlier.
 type tracker struct {
@@ -70,10 +70,9 @@ type openPlay struct {
 	Private     bool   `json:"private"`
 	ReasonStart string `json:"reason_start"`
 
-	// Restarted is when it went back to its start, and Before what had been
-	// listened until then.
-	Restarted time.Time     `json:"restarted,omitzero"`
-	Before    time.Duration `json:"before,omitempty"`
+	// Break is where it may have been two plays; the longest pause, or the last
+	// time that it went back to its start.
+	Break journal.Break `json:"break,omitzero"`
 }
 
 // restoreTracker returns the tracker that stored its state in the journal.
@@ -141,7 +140,7 @@ func (t *tracker) see(p spotify.Player) []journal.Report {
 	}
 	if open == nil {
 		if visible {
-			t.Open = begin(&p, item, now, before, position, known)
+			t.Open = begin(&p, item, now, before, position, known, false)
 		}
 		return nil
 	}
@@ -161,7 +160,7 @@ func (t *tracker) see(p spotify.Player) []journal.Report {
 		began = time.Time{}
 	}
 	ended := open.giveWay(now, began)
-	t.Open = begin(&p, item, now, before, position, known)
+	t.Open = begin(&p, item, now, before, position, known, open.Playing)
 	if ended.ReasonEnd == "trackdone" && !t.Open.StartedAt.IsZero() {
 		t.Open.ReasonStart = "trackdone"
 	}
@@ -182,8 +181,9 @@ func duration(i *journal.Item) time.Duration {
 }
 
 // begin opens a play that the player shows at position (if that is known), and did
-// not show before; before zero: it was not looked at.
-func begin(p *spotify.Player, item journal.Item, now, before time.Time, position time.Duration, known bool) *openPlay {
+// not show before; before zero: it was not looked at. sounded tells whether
+// something else sounded then.
+func begin(p *spotify.Player, item journal.Item, now, before time.Time, position time.Duration, known, sounded bool) *openPlay {
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
 	began := now.Add(-position)
 	switch {
@@ -197,6 +197,10 @@ func begin(p *spotify.Player, item journal.Item, now, before time.Time, position
 		}
 	case known && !began.Before(before.Add(-lookError)):
 		o.StartedAt, o.Listened = began, position // from its start
+		if !sounded {
+			// Or from where it was left, some time ago.
+			o.Uncertain = max(lookError, position)
+		}
 	default:
 		// Entered in its middle after the last look, or paused since.
 		o.Listened = min(position, now.Sub(before)/2)
@@ -253,7 +257,7 @@ func (o *openPlay) expected(at time.Time) time.Duration {
 // shift moves all times, after the clock was set.
 func (o *openPlay) shift(by time.Duration) {
 	o.SeenAt = o.SeenAt.Add(by)
-	for _, t := range []*time.Time{&o.StartedAt, &o.PausedAt, &o.Restarted} {
+	for _, t := range []*time.Time{&o.StartedAt, &o.PausedAt, &o.Break.From, &o.Break.Until} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}
@@ -269,11 +273,15 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 	var ended []journal.Report
 	switch {
 	case o.Playing && left >= 0 && moved < -lookError && passed >= left-crossfade && position <= passed-left+crossfade+lookError:
-		ended = t.again(p, now.Add(-position))
+		began := now.Add(-position)
+		if !p.Playing && position == 0 { // it has stopped at its end, and shows its start
+			began = o.SeenAt.Add(left)
+		}
+		ended = t.again(p, began)
 		o = t.Open
 		o.Listened = position
 	case moved < -lookError && position <= passed+lookError:
-		ended = t.restart(now, position)
+		ended = t.restart(p, now, position)
 		o = t.Open
 	case !o.pausedLong(passed, moved):
 		listened := moved
@@ -281,8 +289,17 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 			listened = passed
 			o.Uncertain += min(passed, lookError)
 		} else if moved < 0 { // went back, or was rounded differently
-			if listened = 0; moved < -lookError {
+			listened = 0
+			if moved < -lookError {
 				o.Uncertain += passed
+			}
+		} else if still := passed - moved; still > lookError {
+			if o.Playing && p.Playing {
+				// Paused in between; or it went back a little, and sounded all along.
+				o.Uncertain += still
+			}
+			if !o.PausedAt.IsZero() {
+				o.paused(now.Add(-moved))
 			}
 		}
 		o.Listened += max(0, listened)
@@ -297,7 +314,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 			stopped = o.PausedAt
 		}
 		resumed := now.Add(-max(0, moved))
-		ended = append(ended, o.end(earlier(stopped.Add(logout), resumed), lookError, "logout", 0, max(0, moved)))
+		ended = append(ended, o.end(stopped, max(lookError, resumed.Sub(stopped)), "logout", 0, max(0, moved)))
 		t.Open = &openPlay{Item: item, StartedAt: resumed, Listened: max(0, moved), Uncertain: lookError, ReasonStart: "appload"}
 		o = t.Open
 	}
@@ -306,13 +323,13 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 	} else if o.PausedAt.IsZero() {
 		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, moved)))
 	}
-	if length := duration(&item); !p.Playing && length > 0 && position >= length-lookError {
-		// It has stopped at its end, and lies there until the player is gone.
-		ended = append(ended, o.end(o.PausedAt, lookError, "trackdone", 0, 0))
-		*o = openPlay{Uncertain: lookError, PausedAt: now}
-	}
 	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
 	o.circumstances(p)
+	if length := duration(&item); !p.Playing && length > 0 && position >= length-lookError && o.Listened > 0 {
+		// It has stopped at its end, and lies there until the player is gone.
+		ended = append(ended, o.end(o.PausedAt, lookError, "trackdone", 0, 0))
+		o.StartedAt, o.PausedAt, o.Listened, o.Uncertain, o.Break = time.Time{}, now, 0, lookError, journal.Break{}
+	}
 	return ended
 }
 
@@ -332,7 +349,7 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 		ended = append(ended, o.end(end, lookError, "trackdone", min(left, max(0, end.Sub(o.SeenAt))), lookError))
 		next := *o
 		next.StartedAt, next.SeenAt, next.Position, next.Listened, next.Uncertain = end, end, 0, 0, lookError
-		next.ReasonStart, next.Restarted, next.Before = "trackdone", time.Time{}, 0
+		next.ReasonStart, next.Break = "trackdone", journal.Break{}
 		o = &next
 		if p.Repeat != "track" || gap < duration(&o.Item)-crossfade || gap > time.Hour {
 			break
@@ -358,18 +375,20 @@ func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
 // listened before is enough to be listed: until then it stays one play, which
 // knows when it was restarted. What is too short to be listed would be lost, so it
 // becomes a play of its own.
-func (t *tracker) restart(now time.Time, position time.Duration) []journal.Report {
+func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration) []journal.Report {
 	o := t.Open
-	began := now.Add(-position)
-	var more time.Duration
-	if o.Playing {
-		more = max(0, began.Sub(o.SeenAt))
+	if !o.Playing { // somebody has chosen it again
+		ended := o.giveWay(now, now.Add(-position))
+		t.Open = begin(p, o.Item, now, o.SeenAt, position, true, false)
+		return []journal.Report{ended}
 	}
+	began := now.Add(-position)
+	more, most := max(0, began.Sub(o.SeenAt)), now.Sub(o.SeenAt)
 	if left := o.left(); left >= 0 {
-		more = min(more, left)
+		more, most = min(more, left), min(most, left)
 	}
 	if o.Listened+more >= listedFrom {
-		o.Restarted, o.Before = began, o.Listened+more
+		o.Break = journal.Break{From: o.SeenAt, Until: now, MSPlayed: o.Listened.Milliseconds(), MSMore: most.Milliseconds()}
 		o.Listened += more + position
 		return nil
 	}
@@ -378,6 +397,14 @@ func (t *tracker) restart(now time.Time, position time.Duration) []journal.Repor
 	next.StartedAt, next.Listened, next.Uncertain, next.ReasonStart = began, position, lookError, "backbtn"
 	t.Open = &next
 	return []journal.Report{ended}
+}
+
+// paused notes the longest pause, unless something else has been noted.
+func (o *openPlay) paused(until time.Time) {
+	if o.Break.MSMore > 0 || until.Sub(o.PausedAt) <= o.Break.Until.Sub(o.Break.From) {
+		return
+	}
+	o.Break = journal.Break{From: o.PausedAt, Until: until, MSPlayed: o.Listened.Milliseconds()}
 }
 
 // vanish ends a play whose item is not there any more, and nothing else that
@@ -390,11 +417,7 @@ func (o *openPlay) vanish(now time.Time) []journal.Report {
 	}
 	between := until.Sub(from) / 2
 	if !o.Playing {
-		at := from.Add(between)
-		if out := o.PausedAt.Add(logout); out.After(from) && out.Before(until) {
-			at = out
-		}
-		return []journal.Report{o.endPaused(at, "logout")}
+		return []journal.Report{o.endPaused(until, "logout")}
 	}
 	// The device may have left the network and play on: until the item is through.
 	sure := between
@@ -423,8 +446,8 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 		began = o.SeenAt
 	}
 	if !o.Playing {
-		if out := o.PausedAt.Add(logout); out.Before(began) {
-			return o.endPaused(out, "logout")
+		if o.PausedAt.Add(logout).Before(began) {
+			return o.endPaused(began, "logout")
 		}
 		return o.endPaused(began, "endplay")
 	}
@@ -433,7 +456,9 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 	}
 	switch early := through.Sub(began); {
 	case early > crossfade:
-		return o.end(began, lookError, "fwdbtn", began.Sub(o.SeenAt), lookError)
+		// Other items may have been skipped in between as well.
+		since := began.Sub(o.SeenAt)
+		return o.end(began, max(lookError, since), "fwdbtn", since, since)
 	case early >= -lookError:
 		return o.end(began, lookError, "trackdone", began.Sub(o.SeenAt), lookError)
 	default:
@@ -442,10 +467,11 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 	}
 }
 
-// endPaused ends a play that was paused. Some time between the pause and now, the
-// last listener's device decides when.
-func (o *openPlay) endPaused(at time.Time, reason string) journal.Report {
-	return o.end(at, max(lookError, at.Sub(o.PausedAt)), reason, 0, 0)
+// endPaused ends a play that was paused and did not go on. To the listener it
+// ended with the pause; Spotify's own end lies between that and until, when
+// something else is known to have taken its place.
+func (o *openPlay) endPaused(until time.Time, reason string) journal.Report {
+	return o.end(o.PausedAt, max(lookError, until.Sub(o.PausedAt)), reason, 0, 0)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -477,8 +503,7 @@ func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, mo
 		Witness: journal.Playback, Item: o.Item,
 		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
 		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
-		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSLeft: leftMS,
-		RestartedAt: o.Restarted.Truncate(time.Millisecond), RestartedMS: o.Before.Milliseconds(),
+		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: o.Uncertain.Milliseconds(), SeenMSLeft: leftMS, Break: o.Break,
 		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
 		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,
 		Skipped: skipped,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -219,7 +220,7 @@ func (w *world) score(policy string, records []heard, days int) score {
 	s := score{Policy: policy, Days: days}
 	looks := w.looks()
 	var truthMS, recordMS int64
-	var errors []float64
+	var offs []float64
 	skips, found := 0, 0
 	for _, p := range truth {
 		if p.ms >= counted {
@@ -241,9 +242,14 @@ func (w *world) score(policy string, records []heard, days int) score {
 			continue
 		}
 		off := abs(p.truth.ms - p.record.ms)
-		errors = append(errors, float64(off)/1000)
+		offs = append(offs, float64(off)/1000)
 		if p.truth.ended.Sub(p.record.ended).Abs() <= 2*time.Second && off <= max(2_000, p.truth.ms/50) {
 			s.Right++
+		} else if testing.Verbose() {
+			w.t.Logf("%s is wrong: %s ended %v (recorded %v later), %d ms (recorded %d ± %d more)", policy, p.truth.uri, p.truth.ended, p.record.ended.Sub(p.truth.ended), p.truth.ms, p.record.ms-p.truth.ms, p.record.errorMS)
+			if off > p.record.errorMS {
+				w.around(p.truth.ended, records)
+			}
 		}
 		if p.truth.skipped {
 			skips++
@@ -265,16 +271,7 @@ func (w *world) score(policy string, records []heard, days int) score {
 			s.Doubled++
 			if testing.Verbose() {
 				w.t.Logf("%s has one too many: %s ended %v, %d ms ± %d", policy, r.uri, r.ended, r.ms, r.errorMS)
-				for _, p := range w.user.Played(time.Now()) {
-					if p.EndedAt.Sub(r.ended).Abs() < 15*time.Minute {
-						w.t.Logf("    played: %s %v to %v, %d ms of %v, %s", p.Item.URI, p.StartedAt, p.EndedAt, p.MSPlayed, p.Item.Duration, p.ReasonEnd)
-					}
-				}
-				for _, o := range records {
-					if o.ended.Sub(r.ended).Abs() < 15*time.Minute {
-						w.t.Logf("    recorded: %s to %v, %d ms ± %d", o.uri, o.ended, o.ms, o.errorMS)
-					}
-				}
+				w.around(r.ended, records)
 			}
 		}
 	}
@@ -295,13 +292,14 @@ func (w *world) score(policy string, records []heard, days int) score {
 				s.ShortSound++
 			} else if testing.Verbose() {
 				w.t.Logf("%s: short play %s ended %v, %d ms, recorded as %+v", policy, p.uri, p.ended, p.ms, held[p])
+				w.around(p.ended, records)
 			}
 		}
 	}
 	if truthMS > 0 {
 		s.MSErrorPct = 100 * math.Abs(float64(recordMS-truthMS)) / float64(truthMS)
 	}
-	s.ErrorP95 = quantile(errors, 0.95)
+	s.ErrorP95 = quantile(offs, 0.95)
 	if skips > 0 {
 		s.SkipsFound = 100 * float64(found) / float64(skips)
 	}
@@ -311,6 +309,39 @@ func (w *world) score(policy string, records []heard, days int) score {
 	s.PerDay = float64(len(requests)) / float64(days)
 	s.MaxRequests, s.Early = requests.Max(24*time.Hour), requests.Early()
 	return s
+}
+
+// around logs what was played, seen and recorded about a time.
+func (w *world) around(at time.Time, records []heard) {
+	type event struct {
+		at   time.Time
+		text string
+	}
+	var events []event
+	for _, p := range w.user.Played(time.Now()) {
+		if p.EndedAt.Sub(at).Abs() < 12*time.Minute {
+			events = append(events, event{p.EndedAt, fmt.Sprintf("played %s from %s, %d ms of %v, %s", p.Item.URI[14:20], p.StartedAt.Format("15:04:05.000"), p.MSPlayed, p.Item.Duration, p.ReasonEnd)})
+		}
+	}
+	for _, r := range records {
+		if r.ended.Sub(at).Abs() < 12*time.Minute {
+			events = append(events, event{r.ended, fmt.Sprintf("    recorded %s, %d ms ± %d", r.uri[14:20], r.ms, r.errorMS)})
+		}
+	}
+	for _, look := range w.looks() {
+		if look.Sub(at).Abs() < 12*time.Minute {
+			s := w.user.State(look)
+			uri := "nothing------------------"
+			if s.Item.URI != "" {
+				uri = s.Item.URI
+			}
+			events = append(events, event{look, fmt.Sprintf("        look %s %v playing %v", uri[14:20], s.Progress, s.Playing)})
+		}
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
+	for _, e := range events {
+		w.t.Logf("        %s %s", e.at.UTC().Format("15:04:05.000"), e.text)
+	}
 }
 
 // looks are when the player was asked and answered.
@@ -441,6 +472,7 @@ func ours(w *world, until time.Time) []heard {
 		w.run(j, stop, collector.Options{})
 		if stop.Equal(until) {
 			records := recorded(w.t, j)
+			w.importTruth(j)
 			if err := j.Close(); err != nil {
 				w.t.Error(err)
 			}
@@ -452,6 +484,67 @@ func ours(w *world, until time.Time) []heard {
 		time.Sleep(2 * time.Minute) // the restart
 	}
 	panic("not reached")
+}
+
+// importTruth records the extended history of what was played. It must add the
+// plays that nobody saw, all of them too short to be listed, and no other, and
+// correct every listening time.
+func (w *world) importTruth(j *journal.Journal) {
+	w.t.Helper()
+	file := filepath.Join(w.dir, "Streaming_History_Audio_2020.json")
+	out, err := os.Create(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := errors.Join(w.user.WriteExtendedHistory(out, w.began, time.Now()), out.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	before := recorded(w.t, j)
+	_, unseen, _ := match(w.played(), before)
+	export, err := history.Open([]string{file}, nil, history.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer export.Close()
+	var reports []journal.Report
+	for row, err := range export.Rows(w.t.Context()) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if row.Reason != "" {
+			w.t.Fatalf("row %d: %s %s", row.Index, row.Reason, row.Detail)
+		}
+		reports = append(reports, row.Report)
+	}
+	result, err := j.Record(w.t.Context(), "me", journal.Witnessed{Reports: reports})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	added := 0
+	for i, outcome := range result.Outcomes {
+		if outcome == journal.New {
+			added++
+			if reports[i].MSPlayed >= counted {
+				w.t.Errorf("the import adds a play of %d ms: %s ended %v", reports[i].MSPlayed, reports[i].Item.URI, reports[i].EndedAt)
+				w.around(reports[i].EndedAt, before)
+			}
+		}
+	}
+	after := recorded(w.t, j)
+	pairs, lost, extra := match(w.played(), after)
+	for _, p := range lost {
+		w.t.Errorf("after the import %s ended %v, %d ms, is not there", p.uri, p.ended, p.ms)
+	}
+	for _, p := range extra {
+		w.t.Errorf("after the import there is one too many: %s ended %v, %d ms", p.uri, p.ended, p.ms)
+		w.around(p.ended, after)
+	}
+	for _, p := range pairs {
+		if p.truth.ms != p.record.ms {
+			w.t.Errorf("after the import %s ended %v has %d ms instead of %d", p.truth.uri, p.truth.ended, p.record.ms, p.truth.ms)
+		}
+	}
+	w.t.Logf("the import of %d rows adds %d plays; %d had not been seen", len(reports), added, len(unseen))
 }
 
 // listOnly asks for recently-played every 120 s and takes the length of the track

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,8 +120,8 @@ func (c *catalogue) learn(said []learned) error {
 		s.fact = have[at].id
 		if s.source == FromAPI && s.seenMS > have[at].seenMS {
 			have[at].seenMS = s.seenMS
-			// The row may still wait in the inserter, and so may its item.
-			if err := errors.Join(items.flush(), newFacts.flush()); err != nil {
+			// The row may still wait in the inserter.
+			if err := newFacts.flush(); err != nil {
 				return fmt.Errorf("store fact: %w", err)
 			}
 			if _, err := c.tx.exec("UPDATE fact SET seen_ms = ? WHERE id = ?", s.seenMS, s.fact); err != nil {

@@ -65,32 +65,35 @@ func (c *cluster) derive() *playRow {
 
 // deriveMSPlayed sets the listening time where a witness knows it.
 func (c *cluster) deriveMSPlayed(p *playRow) {
+	listed := c.by(RecentlyPlayed)
 	for _, w := range trustMSPlayed {
 		r := c.by(w)
 		if r == nil || r.msPlayed < 0 {
 			continue
 		}
-		p.msPlayed, p.msError = r.msPlayed, r.msError
-		p.msSource = Reported
-		if w == Playback {
-			p.msSource = Measured
-			if c.restarted {
-				part := *r
-				part.msPlayed -= r.restartedPlayed
-				part.seenPlayed = max(0, r.seenPlayed-r.restartedPlayed)
-				r = &part
-				p.msPlayed = r.msPlayed
-				if c.by(ExtendedHistory) == nil {
-					p.startedMS = r.restartedMS
-				}
-			}
-			if listed := c.by(RecentlyPlayed); listed != nil {
-				p.msPlayed, p.msError = r.playedUntil(listed.endedMS)
-			}
+		p.msPlayed, p.msError, p.msSource = r.msPlayed, r.msError, Reported
+		if w != Playback {
+			return
+		}
+		p.msSource = Measured
+		if listed != nil {
+			p.msPlayed, p.msError = r.playedUntil(listed.endedMS)
+		}
+		if c.first != nil {
+			before := r.playedBefore(c.first.ender().endedMS)
+			p.msPlayed = max(0, p.msPlayed-before)
+			p.msError += finishMS
+			p.startedMS = p.endedMS - p.msPlayed
 		}
 		return
 	}
 	p.msSource = Estimated
+	if c.rest != nil {
+		followed := c.rest.by(Playback)
+		p.msSource = Measured
+		p.msPlayed, p.msError = followed.playedBefore(p.endedMS), followed.seenError+finishMS
+		p.startedMS = followed.startedMS
+	}
 }
 
 // finishMS is how exactly the end of an item is met: a play whose time left and
@@ -107,14 +110,20 @@ func (r *reportRow) playedUntil(endedMS int64) (ms, errorMS int64) {
 	after = max(0, after)
 	switch {
 	case r.seenLeft < 0:
-		return r.seenPlayed + after, max(after, finishMS)
+		return r.seenPlayed + after, r.seenError + max(after, finishMS)
 	case abs(after-r.seenLeft) <= finishMS: // heard to the end without a pause
-		return r.seenPlayed + r.seenLeft, finishMS
+		return r.seenPlayed + r.seenLeft, r.seenError + finishMS
 	case after < r.seenLeft: // left early; a pause in between cannot be ruled out
-		return r.seenPlayed + after, max(after, finishMS)
+		return r.seenPlayed + after, r.seenError + max(after, finishMS)
 	default: // paused in between, then heard to the end or left
-		return r.seenPlayed + r.seenLeft, max(r.seenLeft, finishMS)
+		return r.seenPlayed + r.seenLeft, r.seenError + max(r.seenLeft, finishMS)
 	}
+}
+
+// playedBefore returns what of the tracker's report was listened in a first play
+// that ended at endedMS, in the break.
+func (r *reportRow) playedBefore(endedMS int64) int64 {
+	return r.breakPlayed + min(r.breakMore, max(0, endedMS-r.breakFromMS))
 }
 
 // estimate sets the listening time of a play that only recently-played has seen:

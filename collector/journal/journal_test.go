@@ -180,3 +180,21 @@ func TestListeningTimeIsNotTheLengthOfTheTrack(t *testing.T) {
 		t.Errorf("the play behind the late one has %d ms", last.MSPlayed)
 	}
 }
+
+// TestNewWordingsOfManyKnownItems: more facts than items are stored, so the two
+// are not inserted in step.
+func TestNewWordingsOfManyKnownItems(t *testing.T) {
+	j := open(t, journal.Options{})
+	var live, export []journal.Report
+	export = append(export, inHistory(song(1000), noon, 180_000))
+	for n := range 100 {
+		end := noon.Add(time.Duration(n+1) * 3 * time.Minute)
+		live = append(live, listed(song(n), end))
+		export = append(export, inHistory(song(n), end, 180_000))
+	}
+	record(t, j, live...)
+	record(t, j, export...)
+	if got := len(plays(t, j)); got != 101 {
+		t.Errorf("%d plays, want 101", got)
+	}
+}

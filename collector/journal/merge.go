@@ -37,9 +37,9 @@ const (
 	// are one play whose time was shifted, as an item has to play for 30 s to
 	// appear at all.
 	repeatMS = 15_000
-	// restartMS is how far a play's end may lie from the moment at which the tracker
-	// saw its item back at the start.
-	restartMS = 5_000
+	// breakMS is how far a play's end may lie outside of the break at which the
+	// tracker saw it go on.
+	breakMS = 5_000
 	// otherURIMS is what it costs, against a difference in time, to take two uris
 	// for one song (relinking).
 	otherURIMS = 10_000
@@ -55,9 +55,10 @@ const (
 // cluster is a play in the making: the reports that are one play.
 type cluster struct {
 	reports []*reportRow // in the order of trusted
-	// restarted: what the tracker took for the first part of the play is another
-	// play, so its listening time is not part of this one's.
-	restarted bool
+	// first is the play that the first part of what the tracker followed was, when
+	// another witness says that there were two; rest is the play whose first part
+	// this one is, likewise. See Break.
+	first, rest *cluster
 }
 
 // by returns the cluster's report of a witness, nil if it made none.
@@ -101,7 +102,7 @@ func (c *cluster) cost(r *reportRow) (int64, bool) {
 	if apart > slackMS {
 		return 0, false
 	}
-	cost := apart + abs((from+until)/2-(otherFrom+otherUntil)/2)/16
+	cost := apart + end.off(r)/16
 	if end.item != r.item && end.item.uri != "" && r.item.uri != "" {
 		cost += otherURIMS
 	}
@@ -112,7 +113,7 @@ func (c *cluster) cost(r *reportRow) (int64, bool) {
 			}
 			continue
 		}
-		differ := max(0, abs(have.msPlayed-r.msPlayed)-have.msError-r.msError)
+		differ := have.differ(r)
 		if differ > slackMS {
 			return 0, false
 		}
@@ -131,6 +132,43 @@ func (r *reportRow) window() (from, until int64) {
 	default: // not before it was seen last
 		return max(r.endedMS-r.endedErrorMS, r.seenMS-finishMS), r.endedMS + r.endedErrorMS
 	}
+}
+
+// differ is how far two listening times disagree beyond what they say of their own
+// errors. Where the tracker's play may have been two, the second part may be meant.
+func (r *reportRow) differ(other *reportRow) int64 {
+	differ := max(0, abs(r.msPlayed-other.msPlayed)-r.msError-other.msError)
+	for _, pair := range [2][2]*reportRow{{r, other}, {other, r}} {
+		if followed := pair[0]; followed.breakFromMS != 0 {
+			rest := followed.msPlayed - followed.breakPlayed
+			differ = min(differ, max(0, abs(rest-pair[1].msPlayed)-followed.msError-followed.breakMore-pair[1].msError))
+		}
+	}
+	return differ
+}
+
+// off is how far the likeliest ends of two reports lie apart. A play that was left
+// paused ended when it was, or when Spotify gave it up.
+func (r *reportRow) off(other *reportRow) int64 {
+	best := int64(-1)
+	for _, a := range r.ends() {
+		for _, b := range other.ends() {
+			if d := abs(a - b); best < 0 || d < best {
+				best = d
+			}
+		}
+	}
+	return best
+}
+
+func (r *reportRow) ends() []int64 {
+	switch {
+	case r.witness == AccountData:
+		return []int64{r.endedMS + 30_000}
+	case r.witness == Playback && r.seenMS != 0 && r.seenLeft == 0:
+		return []int64{r.endedMS, r.seenMS}
+	}
+	return []int64{r.endedMS}
 }
 
 // reach is the widest time in which the report may have to do with others.
@@ -196,10 +234,17 @@ func merge(chain []*reportRow) []*cluster {
 	}
 	slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
 	for _, play := range plays {
-		if r := play.by(Playback); r != nil && r.restartedMS != 0 {
-			play.restarted = slices.ContainsFunc(plays, func(other *cluster) bool {
-				return other != play && abs(other.ender().endedMS-r.restartedMS) <= restartMS && other.reports[0].item.sameSong(r.item)
-			})
+		r := play.by(Playback)
+		if r == nil || r.breakFromMS == 0 {
+			continue
+		}
+		for _, other := range plays {
+			ended := other.ender().endedMS
+			if other != play && other.by(Playback) == nil && other.rest == nil && other.reports[0].item.sameSong(r.item) &&
+				ended >= r.breakFromMS-breakMS && ended <= r.breakUntilMS+breakMS {
+				play.first, other.rest = other, play
+				break
+			}
 		}
 	}
 	return plays

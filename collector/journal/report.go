@@ -78,14 +78,11 @@ type Report struct {
 	// MSPlayed, which was guessed from the looks alone.
 	SeenAt       time.Time
 	SeenMSPlayed int64
+	SeenMSError  int64 // how far SeenMSPlayed may be off, either way
 	SeenMSLeft   int64
 
-	// Playback only: when the item was seen back at its start, and what had been
-	// listened before, in milliseconds. Nobody can tell by the looks whether that
-	// was a play of its own ("previous" was pressed) or the same one (the position
-	// was moved); if another witness has a play of the item that ended then, it was.
-	RestartedAt time.Time
-	RestartedMS int64
+	// Break is where one play may have been two.
+	Break Break
 
 	// Stamp is a time that tells reports apart which are otherwise alike and is
 	// not the end of the play: the export's ts where that is the time of the
@@ -98,6 +95,16 @@ type Report struct {
 	ReasonStart, ReasonEnd  string // Spotify's words: trackdone, fwdbtn, …
 	// nil: the witness does not know
 	Shuffle, Offline, Incognito, Skipped *bool
+}
+
+// Break is a moment at which, by the looks alone, a play went on or another one of
+// the same item began: it was seen back at its start ("previous" makes a new play,
+// moving the position does not), or it went on after a pause. If another witness
+// has a play of the item that ended in that time, there were two.
+type Break struct {
+	From, Until time.Time // it lies between
+	MSPlayed    int64     // listened until From
+	MSMore      int64     // how much more can have sounded of the first play; 0: it was paused
 }
 
 // identity is what makes two reports of one witness the same report: whoever

@@ -129,38 +129,41 @@ func (i *itemRow) values() []any {
 
 // reportRow is a report as it is stored, times in ms.
 type reportRow struct {
-	id              int64
-	witness         Witness
-	endedMS         int64
-	digest          [16]byte
-	item            *itemRow
-	fact            int64
-	play            int64 // 0: new
-	batch           int64 // 0: none
-	endedErrorMS    int64
-	startedMS       int64
-	stampMS         int64
-	msPlayed        int64
-	msError         int64
-	seenMS          int64
-	seenPlayed      int64
-	seenLeft        int64
-	restartedMS     int64
-	restartedPlayed int64
+	id           int64
+	witness      Witness
+	endedMS      int64
+	digest       [16]byte
+	item         *itemRow
+	fact         int64
+	play         int64 // 0: new
+	batch        int64 // 0: none
+	endedErrorMS int64
+	startedMS    int64
+	stampMS      int64
+	msPlayed     int64
+	msError      int64
+	seenMS       int64
+	seenPlayed   int64
+	seenError    int64
+	seenLeft     int64
+	breakFromMS  int64
+	breakUntilMS int64
+	breakPlayed  int64
+	breakMore    int64
 	circumstances
 
 	index int // of a new report: its place in the list given
 }
 
-const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_left, restarted_ms, restarted_played, " + circumstanceColumns
+const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_error, seen_left, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
 
 func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 	return &reportRow{
 		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
 		endedErrorMS: r.EndedError.Milliseconds(), startedMS: unixMilli(r.StartedAt), stampMS: unixMilli(r.Stamp),
 		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
-		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenLeft: r.SeenMSLeft,
-		restartedMS: unixMilli(r.RestartedAt), restartedPlayed: r.RestartedMS,
+		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft,
+		breakFromMS: unixMilli(r.Break.From), breakUntilMS: unixMilli(r.Break.Until), breakPlayed: r.Break.MSPlayed, breakMore: r.Break.MSMore,
 		circumstances: circumstances{
 			contextType: r.ContextType, contextURI: r.ContextURI, device: r.Device, deviceType: r.DeviceType,
 			platform: r.Platform, country: r.Country, reasonStart: r.ReasonStart, reasonEnd: r.ReasonEnd,
@@ -171,7 +174,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 
 func (r *reportRow) values(account int64) []any {
 	return append([]any{r.id, account, r.witness, r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenLeft, r.restartedMS, r.restartedPlayed}, r.circumstances.values()...)
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
 }
 
 // orNull stores 0 as NULL.
@@ -197,7 +200,7 @@ func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error)
 			vague       bool // follows from the rest
 		)
 		targets := append([]any{&r.id, &account, &r.witness, &r.endedMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
-			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenLeft, &r.restartedMS, &r.restartedPlayed}, r.circumstances.targets()...)
+			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
 		if err := rows.Scan(targets...); err != nil {
 			return nil, fmt.Errorf("read reports: %w", err)
 		}
@@ -272,8 +275,8 @@ func (r *reportRow) report() Report {
 		EndedAt: fromMilli(r.endedMS), EndedError: time.Duration(r.endedErrorMS) * time.Millisecond,
 		StartedAt: fromMilli(r.startedMS), Stamp: fromMilli(r.stampMS),
 		MSPlayed: r.msPlayed, MSPlayedError: r.msError,
-		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSLeft: r.seenLeft,
-		RestartedAt: fromMilli(r.restartedMS), RestartedMS: r.restartedPlayed,
+		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSError: r.seenError, SeenMSLeft: r.seenLeft,
+		Break:       Break{From: fromMilli(r.breakFromMS), Until: fromMilli(r.breakUntilMS), MSPlayed: r.breakPlayed, MSMore: r.breakMore},
 		ContextType: r.contextType, ContextURI: r.contextURI, Device: r.device, DeviceType: r.deviceType,
 		Platform: r.platform, Country: r.country, ReasonStart: r.reasonStart, ReasonEnd: r.reasonEnd,
 		Shuffle: r.shuffle.pointer(), Offline: r.offline.pointer(), Incognito: r.incognito.pointer(), Skipped: r.skipped.pointer(),

@@ -1,4 +1,5 @@
 -- What witnesses said, the plays it makes, and what is not in InfluxDB yet.
+-- Rows are inserted many at a time, so references are checked at the commit.
 -- Times are ms since 1970 (…_ms) or ns since 1970 (…_ns), UTC; 0 or NULL: not known.
 
 CREATE TABLE setting (
@@ -46,7 +47,7 @@ CREATE INDEX item_song ON item (song_key);
 -- What was said of an item, once per wording.
 CREATE TABLE fact (
 	id      INTEGER PRIMARY KEY,
-	item    INTEGER NOT NULL REFERENCES item,
+	item    INTEGER NOT NULL REFERENCES item DEFERRABLE INITIALLY DEFERRED,
 	source  INTEGER NOT NULL,
 	digest  BLOB NOT NULL,
 	seen_ms INTEGER NOT NULL,
@@ -56,7 +57,7 @@ CREATE TABLE fact (
 
 CREATE TABLE batch (
 	id         INTEGER PRIMARY KEY,
-	account    INTEGER NOT NULL REFERENCES account,
+	account    INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
 	started_ms INTEGER NOT NULL,
 	ended_ms   INTEGER NOT NULL DEFAULT 0,
 	undone_ms  INTEGER NOT NULL DEFAULT 0,
@@ -66,14 +67,14 @@ CREATE TABLE batch (
 
 CREATE TABLE report (
 	id           INTEGER PRIMARY KEY,
-	account      INTEGER NOT NULL REFERENCES account,
+	account      INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
 	witness      INTEGER NOT NULL,
 	ended_ms     INTEGER NOT NULL,
 	digest       BLOB NOT NULL,
-	item         INTEGER NOT NULL REFERENCES item,
-	fact         INTEGER REFERENCES fact,
+	item         INTEGER NOT NULL REFERENCES item DEFERRABLE INITIALLY DEFERRED,
+	fact         INTEGER REFERENCES fact DEFERRABLE INITIALLY DEFERRED,
 	play         INTEGER NOT NULL,
-	batch        INTEGER REFERENCES batch,
+	batch        INTEGER REFERENCES batch DEFERRABLE INITIALLY DEFERRED,
 	ended_error_ms INTEGER NOT NULL,
 	started_ms   INTEGER NOT NULL,
 	stamp_ms     INTEGER NOT NULL,
@@ -82,9 +83,12 @@ CREATE TABLE report (
 	vague        INTEGER NOT NULL, -- 1: found by report_vague, see merge.go
 	seen_ms      INTEGER NOT NULL, -- Playback: the last look that showed it
 	seen_played  INTEGER NOT NULL, -- ms listened until then
+	seen_error   INTEGER NOT NULL, -- ms that may be off
 	seen_left    INTEGER NOT NULL, -- ms of the item that were left then; -1: not known
-	restarted_ms INTEGER NOT NULL, -- Playback: when it was seen back at its start
-	restarted_played INTEGER NOT NULL, -- ms listened before
+	break_from_ms  INTEGER NOT NULL, -- Playback: where it may have been two plays
+	break_until_ms INTEGER NOT NULL,
+	break_played   INTEGER NOT NULL, -- ms listened until break_from_ms
+	break_more     INTEGER NOT NULL, -- ms that can have sounded of the first after that
 	context_type TEXT NOT NULL,
 	context_uri  TEXT NOT NULL,
 	device       TEXT NOT NULL,
@@ -107,8 +111,8 @@ CREATE INDEX report_vague ON report (account, ended_ms) WHERE vague = 1;
 
 CREATE TABLE play (
 	id           INTEGER PRIMARY KEY AUTOINCREMENT, -- an id that was given is never given again
-	account      INTEGER NOT NULL REFERENCES account,
-	item         INTEGER NOT NULL REFERENCES item,
+	account      INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
+	item         INTEGER NOT NULL REFERENCES item DEFERRABLE INITIALLY DEFERRED,
 	ended_ms     INTEGER NOT NULL,
 	started_ms   INTEGER NOT NULL,
 	ms_played    INTEGER NOT NULL,
@@ -138,7 +142,7 @@ CREATE INDEX play_item ON play (item);
 CREATE TABLE outbox (
 	seq        INTEGER PRIMARY KEY AUTOINCREMENT,
 	kind       INTEGER NOT NULL,
-	account    INTEGER NOT NULL REFERENCES account,
+	account    INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
 	ref        INTEGER NOT NULL DEFAULT 0,  -- a play's or gap's id, a year, a gone point's item
 	key        TEXT NOT NULL DEFAULT '',    -- a total's
 	time_ns    INTEGER NOT NULL DEFAULT 0,  -- a gone point's
@@ -151,7 +155,7 @@ CREATE INDEX outbox_rejected ON outbox (seq) WHERE rejected <> '';
 
 -- Which artists a year's ranking in InfluxDB may hold.
 CREATE TABLE ranked (
-	account INTEGER NOT NULL REFERENCES account,
+	account INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
 	year    INTEGER NOT NULL,
 	key     TEXT NOT NULL,
 	PRIMARY KEY (account, year, key)
@@ -159,7 +163,7 @@ CREATE TABLE ranked (
 
 CREATE TABLE gap (
 	id        INTEGER PRIMARY KEY,
-	account   INTEGER NOT NULL REFERENCES account,
+	account   INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
 	from_ms   INTEGER NOT NULL,
 	to_ms     INTEGER NOT NULL,
 	found_ms  INTEGER NOT NULL,
