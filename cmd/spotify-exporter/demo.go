@@ -72,7 +72,7 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	show.screen = newScreen(out, show.config.Zones.of(demoAccount))
-	if err := show.logIn(); err != nil {
+	if err := simulateLogin(show.config, demoAccount, show.listener); err != nil {
 		return err
 	}
 	outcome, err := show.run(ctx, p.newLogger(slog.LevelWarn, ""))
@@ -128,24 +128,24 @@ type show struct {
 	screen   *screen
 }
 
-// logIn writes the token file that a login would.
-func (s *show) logIn() error {
-	refresh, authorizedAt := s.listener.Token()
+// simulateLogin writes the token file of a login for which nobody had to agree.
+func simulateLogin(c *config, alias string, listener *spotifysim.User) error {
+	refresh, authorizedAt := listener.Token()
 	content, err := json.Marshal(spotify.Authorization{
-		ClientID:     s.config.ClientID,
+		ClientID:     c.ClientID,
 		Scopes:       spotify.Scopes(),
 		AuthorizedAt: authorizedAt,
-		Profile:      spotify.Profile{AccountID: s.listener.AccountID(), UserID: s.listener.ID(), DisplayName: "Demo"},
+		Profile:      spotify.Profile{AccountID: listener.AccountID(), UserID: listener.ID()},
 		Token:        spotify.Token{RefreshToken: spotify.Secret(refresh), TokenType: "Bearer"},
 	})
 	if err != nil {
 		return fmt.Errorf("encode token file: %w", err)
 	}
-	tokens := s.config.tokens()
-	if err := os.Mkdir(tokens.Dir, 0o700); err != nil {
+	tokens := c.tokens()
+	if err := os.MkdirAll(tokens.Dir, 0o700); err != nil {
 		return fmt.Errorf("write token file: %w", err)
 	}
-	if err := os.WriteFile(tokens.Path(demoAccount), content, 0o600); err != nil {
+	if err := os.WriteFile(tokens.Path(alias), content, 0o600); err != nil {
 		return fmt.Errorf("write token file: %w", err)
 	}
 	return nil
