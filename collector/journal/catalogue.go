@@ -141,6 +141,34 @@ func (c *catalogue) learn(said []learned) error {
 	return c.resolve(unclear)
 }
 
+// forget removes those of the facts that no report refers to any more. What the Web
+// API has said is kept for good.
+func (c *catalogue) forget(facts []int64) error {
+	var left []int64 // items that lose a fact
+	err := c.tx.each(`DELETE FROM fact WHERE id `+inList+` AND source <> ? AND NOT EXISTS (SELECT 1 FROM report WHERE report.fact = fact.id) RETURNING item`,
+		[]any{list(facts), FromAPI}, func(rows *sql.Rows) error {
+			var item int64
+			err := rows.Scan(&item)
+			left = append(left, item)
+			return err
+		})
+	if err != nil {
+		return fmt.Errorf("forget facts: %w", err)
+	}
+	unclear := map[*itemRow]bool{}
+	for _, id := range left {
+		var known bool
+		if err := c.tx.get("SELECT EXISTS (SELECT 1 FROM fact WHERE item = ?)", []any{id}, []any{&known}); err != nil {
+			return fmt.Errorf("forget facts: %w", err)
+		}
+		// An item without facts has no reports either; it is kept for its id.
+		if known {
+			unclear[c.items[id]] = true
+		}
+	}
+	return c.resolve(unclear)
+}
+
 // find loads the items that are said something of.
 func (c *catalogue) find(said []learned) error {
 	var uris, names []string

@@ -8,7 +8,7 @@ import (
 // million histories.
 func (j *Journal) Wipe(ctx context.Context) error {
 	return j.quietly(ctx, func(tx *transaction) error {
-		for _, table := range []string{"outbox", "ranked", "gap", "report", "play", "fact", "item", "batch", "account", "request", "quota"} {
+		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "batch", "account", "request", "quota"} {
 			if _, err := tx.exec("DELETE FROM " + table); err != nil {
 				return err
 			}

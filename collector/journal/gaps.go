@@ -30,7 +30,8 @@ func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 			if reports[i].EndedAt.Before(oldest) {
 				oldest = reports[i].EndedAt
 			}
-			overlap = overlap || held[reports[i].identity()]
+			_, known := held[reports[i].identity()]
+			overlap = overlap || known
 		}
 		from := newestMS
 		if from == 0 { // the pages so far were empty

@@ -117,6 +117,7 @@ type recording struct {
 
 	added    []*reportRow // new reports
 	removed  []*reportRow // reports that are taken back
+	claimed  []*reportRow // reports that now belong to another import
 	outcomes []Outcome
 	plays    []Play
 }
@@ -128,18 +129,28 @@ func (r *recording) store(reports []Report, items []Item) error {
 		return err
 	}
 	said := make([]learned, 0, len(reports)+len(items))
-	var fresh []int // indexes into reports
+	var fresh []int   // indexes into reports
+	var again []int64 // ids of those that an import brings once more
 	for i := range reports {
 		digest := reports[i].identity()
-		if held[digest] {
+		if id, ok := held[digest]; ok {
+			if r.batch != 0 && id != 0 {
+				again = append(again, id)
+			}
 			continue
 		}
-		held[digest] = true
+		held[digest] = 0
 		fresh = append(fresh, i)
 		said = append(said, learned{item: reports[i].Item, source: reports[i].Witness.source(), seenMS: unixMilli(reports[i].EndedAt)})
 	}
 	for _, item := range items {
 		said = append(said, learned{item: item, source: FromAPI, seenMS: r.journal.now()})
+	}
+	if len(again) > 0 {
+		_, err := r.tx.exec("INSERT OR IGNORE INTO report_again (batch, report) SELECT ?1, id FROM report WHERE id "+inList+" AND batch <> ?1", r.batch, list(again))
+		if err != nil {
+			return fmt.Errorf("store reports: %w", err)
+		}
 	}
 	if len(said) == 0 {
 		return nil
@@ -155,9 +166,10 @@ func (r *recording) store(reports []Report, items []Item) error {
 	return nil
 }
 
-// held returns which of the reports the journal has.
-func (r *recording) held(reports []Report) (map[[16]byte]bool, error) {
-	held := make(map[[16]byte]bool, len(reports))
+// held returns the ids of the reports in their time that the journal has, by
+// identity.
+func (r *recording) held(reports []Report) (map[[16]byte]int64, error) {
+	held := make(map[[16]byte]int64, len(reports))
 	if len(reports) == 0 {
 		return held, nil
 	}
@@ -165,25 +177,25 @@ func (r *recording) held(reports []Report) (map[[16]byte]bool, error) {
 	for i := range reports {
 		from, until = min(from, unixMilli(reports[i].EndedAt)), max(until, unixMilli(reports[i].EndedAt))
 	}
-	rows, err := r.tx.query("SELECT digest FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ?", r.account, from, until)
+	err := r.tx.each("SELECT id, digest FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ?", []any{r.account, from, until}, func(rows *sql.Rows) error {
+		var id int64
+		var digest sql.RawBytes
+		if err := rows.Scan(&id, &digest); err != nil {
+			return err
+		}
+		held[[16]byte(digest)] = id
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read reports: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var digest sql.RawBytes
-		if err := rows.Scan(&digest); err != nil {
-			return nil, fmt.Errorf("read reports: %w", err)
-		}
-		held[[16]byte(digest)] = true
-	}
-	return held, rows.Err()
+	return held, nil
 }
 
 // derive makes the plays around all that was added or removed, and stores what
 // differs from before.
 func (r *recording) derive() error {
-	touched := slices.Concat(r.added, r.removed)
+	touched := slices.Concat(r.added, r.removed, r.claimed)
 	for _, row := range r.catalogue.rekeyed {
 		moved, err := r.reports("item = ?", row.id)
 		if err != nil {

@@ -105,9 +105,18 @@ CREATE TABLE report (
 ) STRICT;
 CREATE INDEX report_play ON report (play);
 CREATE INDEX report_item ON report (item);
+CREATE INDEX report_fact ON report (fact);
 CREATE INDEX report_batch ON report (batch) WHERE batch IS NOT NULL;
 -- The few whose end is so uncertain that a look at the time around is not enough.
 CREATE INDEX report_vague ON report (account, ended_ms) WHERE vague = 1;
+
+-- Reports that a later import has brought again: they stay when the first is undone.
+CREATE TABLE report_again (
+	batch  INTEGER NOT NULL REFERENCES batch DEFERRABLE INITIALLY DEFERRED,
+	report INTEGER NOT NULL REFERENCES report ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+	PRIMARY KEY (batch, report)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX report_again_report ON report_again (report);
 
 CREATE TABLE play (
 	id           INTEGER PRIMARY KEY AUTOINCREMENT, -- an id that was given is never given again

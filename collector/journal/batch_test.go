@@ -1,0 +1,165 @@
+package journal_test
+
+import (
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// importReports records reports as an import of its own.
+func importReports(t testing.TB, j *journal.Journal, reports ...journal.Report) int64 {
+	t.Helper()
+	id, err := j.StartBatch(t.Context(), "me", "my_spotify_data.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: reports, Batch: id}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.EndBatch(t.Context(), id, "{}"); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestUndoLeavesEverythingAsItWas(t *testing.T) {
+	j := open(t, journal.Options{})
+	for seed := range uint64(200) {
+		if err := j.Wipe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(seed, 1))
+		influx := newDatabase()
+		var live, export []journal.Report
+		for _, r := range history(random) {
+			if r.Witness == journal.ExtendedHistory || r.Witness == journal.AccountData {
+				export = append(export, r)
+			} else {
+				live = append(live, r)
+			}
+		}
+		record(t, j, live...)
+		influx.drain(t, j, 10)
+		before := snapshot(t, j, influx)
+		id := importReports(t, j, export...)
+		if random.IntN(2) == 0 { // InfluxDB is down now and then
+			influx.drain(t, j, 10)
+		}
+		if err := j.UndoBatch(t.Context(), id, nil); err != nil {
+			t.Fatal(err)
+		}
+		influx.drain(t, j, 10)
+		if after := snapshot(t, j, influx); !slices.Equal(before, after) {
+			t.Fatalf("seed %d\nbefore: %q\n after: %q", seed, before, after)
+		}
+		if err := j.UndoBatch(t.Context(), id, nil); !errors.Is(err, journal.ErrNoBatch) {
+			t.Errorf("undone twice: %v", err)
+		}
+	}
+}
+
+// snapshot is all that the journal and InfluxDB hold.
+func snapshot(t testing.TB, j *journal.Journal, influx *database) []string {
+	t.Helper()
+	var all []string
+	for _, p := range plays(t, j) {
+		all = append(all, describe(p))
+	}
+	for _, points := range []map[string]string{influx.totals, influx.ranked} {
+		for _, key := range slices.Sorted(maps.Keys(points)) {
+			all = append(all, key+": "+points[key])
+		}
+	}
+	for _, ns := range slices.Sorted(maps.Keys(influx.points)) {
+		all = append(all, influx.points[ns])
+	}
+	return all
+}
+
+func TestUndoOfTheFirstOfTwoImportsLeavesTheSecond(t *testing.T) {
+	j := open(t, journal.Options{})
+	var reports []journal.Report
+	for n := range 5 {
+		reports = append(reports, inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000))
+	}
+	first := importReports(t, j, reports[:4]...)
+	second := importReports(t, j, reports[2:]...)
+	if err := j.UndoBatch(t.Context(), first, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := plays(t, j)
+	if len(got) != 3 {
+		t.Fatalf("%d plays are left, the second import had 3", len(got))
+	}
+	for _, p := range got {
+		if p.Batch != second {
+			t.Errorf("play of %v is said to come from import %d", p.EndedAt, p.Batch)
+		}
+	}
+	if err := j.UndoBatch(t.Context(), second, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := plays(t, j); len(got) != 0 {
+		t.Errorf("%d plays are left of two undone imports", len(got))
+	}
+}
+
+func TestAnImportClosesTheGapsThatItCoversAndUndoOpensThem(t *testing.T) {
+	j := open(t, journal.Options{})
+	page := func(from int) []journal.Report {
+		var reports []journal.Report
+		for n := range 50 {
+			reports = append(reports, listed(song(from+n), noon.Add(time.Duration(from+n)*3*time.Minute)))
+		}
+		return reports
+	}
+	turn := func(from int) *journal.Gap {
+		recorded, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: page(from), Page: &journal.Page{FetchedAt: noon, Full: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return recorded.Gap
+	}
+	if gap := turn(0); gap != nil {
+		t.Errorf("a first page is said to leave the gap %+v", gap)
+	}
+	if gap := turn(49); gap != nil {
+		t.Errorf("a page that shares one play is said to leave the gap %+v", gap)
+	}
+	gap := turn(200)
+	if gap == nil || !gap.From.Equal(noon.Add(98*3*time.Minute)) || !gap.To.Equal(noon.Add(200*3*time.Minute)) {
+		t.Fatalf("gap %+v", gap)
+	}
+	var missing []journal.Report
+	for n := 98; n < 201; n++ {
+		missing = append(missing, inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000))
+	}
+	half := importReports(t, j, missing[:50]...)
+	if gaps, err := j.Gaps(t.Context(), "me"); err != nil || !gaps[0].Open() {
+		t.Errorf("half an import closed %+v (%v)", gaps, err)
+	}
+	if err := j.UndoBatch(t.Context(), half, nil); err != nil {
+		t.Fatal(err)
+	}
+	id := importReports(t, j, missing...)
+	if gaps, err := j.Gaps(t.Context(), "me"); err != nil || gaps[0].Open() {
+		t.Errorf("after the import: %+v (%v)", gaps, err)
+	}
+	if err := j.UndoBatch(t.Context(), id, nil); err != nil {
+		t.Fatal(err)
+	}
+	if gaps, err := j.Gaps(t.Context(), "me"); err != nil || !gaps[0].Open() {
+		t.Errorf("after the undo: %+v (%v)", gaps, err)
+	}
+	if err := j.AcceptGap(t.Context(), gap.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.AcceptGap(t.Context(), gap.ID); !errors.Is(err, journal.ErrNoGap) {
+		t.Errorf("accepted twice: %v", err)
+	}
+}
