@@ -193,11 +193,16 @@ func explainSQLite(path string, err error) error {
 	return fmt.Errorf("journal %s: %w", path, err)
 }
 
-// Close closes the journal and gives up its lock.
+// Close closes the journal, once nothing uses it any more, and gives up its lock.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	errs := []error{j.writer.Close(), j.db.Close()}
+	// With a statement left, SQLite keeps the file open and does not empty its log.
+	var errs []error
+	for _, s := range j.prepared {
+		errs = append(errs, s.Close())
+	}
+	errs = append(errs, j.writer.Close(), j.db.Close())
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 		j.lock = nil

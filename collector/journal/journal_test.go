@@ -198,3 +198,20 @@ func TestNewWordingsOfManyKnownItems(t *testing.T) {
 		t.Errorf("%d plays, want 101", got)
 	}
 }
+
+// TestCloseLeavesOneFile: a closed journal can be moved or copied.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record(t, j, listed(song(1), noon))
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) != 1 {
+		t.Errorf("left behind: %v (%v)", files, err)
+	}
+}
