@@ -35,6 +35,19 @@ func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
 	return j.plays(ctx, where, f.Account, from, to)
 }
 
+// Sample returns about n plays of which at least the title is known, spread over
+// all that an account has, oldest first.
+func (j *Journal) Sample(ctx context.Context, account string, n int) ([]Play, error) {
+	var sample []Play
+	for play, err := range j.plays(ctx, "account.alias = ?1 AND item.kind <> ?2 AND play.id % max(1, (SELECT count(*) FROM play) / ?3) = 0", account, Unknown, n) {
+		if err != nil {
+			return nil, err
+		}
+		sample = append(sample, play)
+	}
+	return sample, nil
+}
+
 // Play returns a play by its id. ErrNoPlay if there is none.
 func (j *Journal) Play(ctx context.Context, id int64) (Play, error) {
 	for play, err := range j.plays(ctx, "play.id = ?", id) {

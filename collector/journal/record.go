@@ -40,6 +40,7 @@ const (
 	Known    Outcome = iota // it was held already, or changed nothing
 	New                     // it made a play
 	Upgraded                // it joined a play and made it better
+	Repeated                // the same import, or this call, has brought it before
 )
 
 // Recorded is what Record did.
@@ -47,6 +48,8 @@ type Recorded struct {
 	Outcomes []Outcome // of each report
 	Plays    []Play    // those that are new or have changed, by their end
 	Gap      *Gap      // that the page has revealed
+	// Held is for how long nobody else could write.
+	Held time.Duration
 }
 
 // Record is the one entry point of listens: it stores the reports that are not
@@ -58,7 +61,9 @@ type Recorded struct {
 // does not matter.
 func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Recorded, error) {
 	var recorded Recorded
+	var began time.Time
 	err := j.write(ctx, func(tx *transaction) error {
+		began = time.Now()
 		id, err := j.account(tx, account)
 		if err != nil {
 			return err
@@ -89,6 +94,7 @@ func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Reco
 	if err != nil {
 		return Recorded{}, fmt.Errorf("record: %w", explainSQLite(j.path, err))
 	}
+	recorded.Held = time.Since(began)
 	return recorded, nil
 }
 
@@ -129,28 +135,30 @@ func (r *recording) store(reports []Report, items []Item) error {
 		return err
 	}
 	said := make([]learned, 0, len(reports)+len(items))
-	var fresh []int   // indexes into reports
-	var again []int64 // ids of those that an import brings once more
+	var fresh, again []int // indexes into reports
+	var againIDs []int64   // of those that another import has brought before
 	for i := range reports {
 		digest := reports[i].identity()
-		if id, ok := held[digest]; ok {
-			if r.batch != 0 && id != 0 {
-				again = append(again, id)
+		if have, ok := held[digest]; ok {
+			switch {
+			case have.here || r.batch != 0 && have.batch == r.batch:
+				r.outcomes[i] = Repeated
+			case r.batch != 0:
+				again, againIDs = append(again, i), append(againIDs, have.id)
+				have.here = true
+				held[digest] = have
 			}
 			continue
 		}
-		held[digest] = 0
+		held[digest] = heldReport{here: true}
 		fresh = append(fresh, i)
 		said = append(said, learned{item: reports[i].Item, source: reports[i].Witness.source(), seenMS: unixMilli(reports[i].EndedAt)})
 	}
 	for _, item := range items {
 		said = append(said, learned{item: item, source: FromAPI, seenMS: r.journal.now()})
 	}
-	if len(again) > 0 {
-		_, err := r.tx.exec("INSERT OR IGNORE INTO report_again (batch, report) SELECT ?1, id FROM report WHERE id "+inList+" AND batch <> ?1", r.batch, list(again))
-		if err != nil {
-			return fmt.Errorf("store reports: %w", err)
-		}
+	if err := r.bringAgain(again, againIDs); err != nil {
+		return err
 	}
 	if len(said) == 0 {
 		return nil
@@ -166,24 +174,60 @@ func (r *recording) store(reports []Report, items []Item) error {
 	return nil
 }
 
-// held returns the ids of the reports in their time that the journal has, by
-// identity.
-func (r *recording) held(reports []Report) (map[[16]byte]int64, error) {
-	held := make(map[[16]byte]int64, len(reports))
+// bringAgain notes that this import has brought reports which another one has
+// brought before: they stay when that one is undone.
+func (r *recording) bringAgain(indexes []int, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	noted := map[int64]bool{}
+	err := r.tx.each("SELECT report FROM report_again WHERE batch = ? AND report "+inList, []any{r.batch, list(ids)}, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		noted[id] = true
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read reports: %w", err)
+	}
+	for n, i := range indexes {
+		if noted[ids[n]] {
+			r.outcomes[i] = Repeated
+		}
+	}
+	_, err = r.tx.exec("INSERT OR IGNORE INTO report_again (batch, report) SELECT ?1, id FROM report WHERE id "+inList+" AND batch <> ?1", r.batch, list(ids))
+	if err != nil {
+		return fmt.Errorf("store reports: %w", err)
+	}
+	return nil
+}
+
+// heldReport is a report that there is already.
+type heldReport struct {
+	id    int64
+	batch int64 // 0: none
+	here  bool  // the list has had it before
+}
+
+// held returns those of the reports that the journal has, by identity, and some
+// more.
+func (r *recording) held(reports []Report) (map[[16]byte]heldReport, error) {
+	held := make(map[[16]byte]heldReport, len(reports))
 	if len(reports) == 0 {
 		return held, nil
 	}
-	from, until := unixMilli(reports[0].EndedAt), unixMilli(reports[0].EndedAt)
+	ends := make([]int64, len(reports))
 	for i := range reports {
-		from, until = min(from, unixMilli(reports[i].EndedAt)), max(until, unixMilli(reports[i].EndedAt))
+		ends[i] = unixMilli(reports[i].EndedAt)
 	}
-	err := r.tx.each("SELECT id, digest FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ?", []any{r.account, from, until}, func(rows *sql.Rows) error {
-		var id int64
+	slices.Sort(ends)
+	err := r.tx.each("SELECT id, coalesce(batch, 0), digest FROM report WHERE account = ? AND ended_ms "+inList, []any{r.account, list(slices.Compact(ends))}, func(rows *sql.Rows) error {
+		var have heldReport
 		var digest sql.RawBytes
-		if err := rows.Scan(&id, &digest); err != nil {
+		if err := rows.Scan(&have.id, &have.batch, &digest); err != nil {
 			return err
 		}
-		held[[16]byte(digest)] = id
+		held[[16]byte(digest)] = have
 		return nil
 	})
 	if err != nil {

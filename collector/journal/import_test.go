@@ -1,0 +1,119 @@
+package journal_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+func TestAnImportTellsRepeatedRowsFromKnownOnes(t *testing.T) {
+	j := open(t, journal.Options{})
+	row := func(n int) journal.Report {
+		return inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000)
+	}
+	bring := func(batch int64, rows ...journal.Report) []journal.Outcome {
+		t.Helper()
+		recorded, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: rows, Batch: batch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if recorded.Held <= 0 {
+			t.Errorf("the transaction took %v", recorded.Held)
+		}
+		return recorded.Outcomes
+	}
+	const known, fresh, repeated = journal.Known, journal.New, journal.Repeated
+	for pass, want := range []journal.Outcome{fresh, known} {
+		batch, err := j.StartBatch(t.Context(), "me", "my_spotify_data.zip")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := bring(batch, row(1), row(1), row(2))
+		got = append(got, bring(batch, row(2), row(3))...)
+		if wanted := []journal.Outcome{want, repeated, want, repeated, want}; !slices.Equal(got, wanted) {
+			t.Errorf("import %d: outcomes %v, want %v", pass+1, got, wanted)
+		}
+	}
+}
+
+func TestCopyIsTheJournalOfOneMoment(t *testing.T) {
+	j := open(t, journal.Options{})
+	record(t, j, inHistory(song(1), noon, 180_000))
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := j.Copy(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	record(t, j, inHistory(song(2), noon.Add(time.Hour), 180_000))
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("copy: %v (%v)", info.Mode(), err)
+	}
+	duplicate, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer duplicate.Close()
+	if got := plays(t, duplicate); len(got) != 1 || describe(got[0]) != describe(plays(t, j)[0]) {
+		t.Errorf("the copy holds %v", got)
+	}
+	if err := j.Copy(t.Context(), path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("copy onto another: %v", err)
+	}
+}
+
+func TestRunning(t *testing.T) {
+	j := open(t, journal.Options{})
+	other, err := journal.Open(t.Context(), j.Path(), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want bool) {
+		t.Helper()
+		if got, err := j.Running(); err != nil || got != want {
+			t.Errorf("running: %v (%v), want %v", got, err, want)
+		}
+	}
+	expect(false)
+	if err := other.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	expect(true)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expect(false)
+	if err := j.Lock(); err != nil {
+		t.Errorf("lock after a look: %v", err)
+	}
+}
+
+func TestSampleIsSpreadOverThePlays(t *testing.T) {
+	j := open(t, journal.Options{})
+	var reports []journal.Report
+	for n := range 1_000 {
+		reports = append(reports, inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000))
+	}
+	reports = append(reports, journal.Report{Witness: journal.ExtendedHistory, EndedAt: noon.Add(-time.Hour), MSPlayed: 1_000})
+	record(t, j, reports...)
+	sample, err := j.Sample(t.Context(), "me", 100)
+	if err != nil || len(sample) < 90 || len(sample) > 110 {
+		t.Fatalf("%d plays (%v)", len(sample), err)
+	}
+	for i := range sample[1:] {
+		if apart := sample[i+1].EndedAt.Sub(sample[i].EndedAt); apart < 0 || apart > 90*time.Minute {
+			t.Errorf("%v between two of the sample", apart)
+		}
+	}
+	if all, err := j.Sample(t.Context(), "me", 10_000); err != nil || len(all) != 1_000 {
+		t.Errorf("%d plays of 1,000 whose title is known (%v)", len(all), err)
+	}
+	if none, err := j.Sample(t.Context(), "somebody", 100); err != nil || len(none) != 0 {
+		t.Errorf("%d plays of nobody (%v)", len(none), err)
+	}
+}
