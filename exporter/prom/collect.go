@@ -118,6 +118,7 @@ func (f *families) collectJournal(ch chan<- prometheus.Metric, accounts []collec
 func (f *families) collectInflux(ch chan<- prometheus.Metric, state influx.State) {
 	if state.Up != nil {
 		f.influxUp.sendBool(ch, *state.Up)
+		f.bucketWarning.sendBool(ch, state.BucketWarning != "")
 	}
 	f.influxLastSuccess.sendTime(ch, state.LastSuccess)
 	f.written.send(ch, float64(state.PointsWritten))

@@ -51,7 +51,7 @@ type families struct {
 	playing, progress, duration, volume, shuffle, nowPlaying               family
 	journalPlays, pending, rejected, oldestPending, journalSize, diskFree  family
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
-	writeFailures                                                          family
+	writeFailures, bucketWarning                                           family
 }
 
 func newFamilies() families {
@@ -142,6 +142,8 @@ func newFamilies() families {
 		"Requests to InfluxDB that had to be repeated.")
 	f.writeFailures = counter("spotify_influx_write_failures_total",
 		"Requests to InfluxDB that it did not take, by why.", "reason")
+	f.bucketWarning = gauge("spotify_influx_bucket_warning",
+		"Whether the bucket's settings are wrong for a life of listening: it forgets points, or keeps them in short shard groups. What to do is on the status page.")
 	return f
 }
 

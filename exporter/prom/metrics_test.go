@@ -244,7 +244,9 @@ func TestContractIsTheDesign(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(string(text), -1) {
 		known[match[1]] = true
 	}
-	designed := map[string]bool{}
+	designed := map[string]bool{
+		"spotify_influx_bucket_warning": true, // came with the alert on it
+	}
 	for row := range strings.Lines(section) {
 		cells := strings.Split(row, "|")
 		if len(cells) < 4 || !strings.Contains(cells[1], "`spotify_") || strings.Contains(cells[1], "spotify_snapshot_") {
@@ -302,7 +304,7 @@ func TestUnknownIsAbsent(t *testing.T) {
 	o.Journal = func(context.Context) (journal.State, error) { return journal.State{}, nil }
 	text := expose(t, prom.New(o))
 	for line := range strings.Lines(text) {
-		for _, name := range []string{"spotify_up", "spotify_influx_up", "_timestamp_seconds", "_playback_", "spotify_playing", "spotify_now_playing_info", "_held_ratio", "spotify_request_budget_limit"} {
+		for _, name := range []string{"spotify_up", "spotify_influx_up", "_timestamp_seconds", "_playback_", "spotify_playing", "_bucket_warning", "spotify_now_playing_info", "_held_ratio", "spotify_request_budget_limit"} {
 			if strings.HasPrefix(line, "spotify_") && strings.Contains(line, name) {
 				t.Errorf("not known, but there: %s", line)
 			}
@@ -339,6 +341,16 @@ func TestWithoutInfluxDB(t *testing.T) {
 	o.Influx = nil
 	if text := expose(t, prom.New(o)); strings.Contains(text, "spotify_influx_") {
 		t.Error("there are series of an InfluxDB that is not configured")
+	}
+}
+
+func TestBucketWarning(t *testing.T) {
+	for warning, want := range map[string]string{"": "0", "shard group duration is 7 days": "1"} {
+		o := options()
+		o.Influx = func() influx.State { return influx.State{Up: new(true), BucketWarning: warning} }
+		if !strings.Contains(expose(t, prom.New(o)), "\nspotify_influx_bucket_warning "+want+"\n") {
+			t.Errorf("spotify_influx_bucket_warning is not %s with the warning %q", want, warning)
+		}
 	}
 }
 
