@@ -46,6 +46,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" default:"1" help:"Record what is listened to, until stopped (default)."`
 	Login   loginCommand   `cmd:"" help:"Give this program leave to see what an account plays."`
 	Check   checkCommand   `cmd:"" help:"Test whether run would work, part by part, and say what to do."`
+	Import  importCommand  `cmd:"" help:"Import Spotify's privacy exports, of years in seconds."`
 	Plays   playsCommand   `cmd:"" help:"Print recorded plays."`
 	Explain explainCommand `cmd:"" help:"Tell why a play is recorded as it is."`
 	Gaps    gapsCommand    `cmd:"" help:"List holes in the history."`

@@ -65,6 +65,9 @@ type Row struct {
 	Report journal.Report
 	Reason Reason
 	Detail string // of the reason, for people: `ts: "yesterday" is not a time`
+	// MSPlayed is what the row says was listened, a report or not; 0 if it does not
+	// say it, or what cannot be.
+	MSPlayed int64
 }
 
 // Options are the settings of Open.

@@ -221,6 +221,8 @@ func (d *decoder) msPlayed(key, value []byte, row *Row) int64 {
 		row.fail(BadRow, "%s: %s is not a number of milliseconds", key, shown(value))
 	case ms < 0 || ms > maxMSPlayed:
 		row.fail(BadMSPlayed, "%s: %d is not between 0 and %d", key, ms, maxMSPlayed)
+	default:
+		row.MSPlayed = ms
 	}
 	return ms
 }

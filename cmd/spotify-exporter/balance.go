@@ -1,0 +1,227 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/history"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// balance is the balance sheet of an import: what became of every row. Its JSON
+// is what scripts may rely on.
+type balance struct {
+	Rows       int                    `json:"rows"`
+	Stored     int                    `json:"stored"`     // made a play
+	Upgraded   int                    `json:"upgraded"`   // made a play better that another witness had seen
+	Known      int                    `json:"known"`      // were held before, or changed nothing
+	Duplicates int                    `json:"duplicates"` // the same import has said it before
+	NotStored  map[history.Reason]int `json:"not_stored"`
+
+	// Listening time of all rows; of those that are in the journal now, by this
+	// import or before it; and of the others, which are duplicates or not stored.
+	MSIn        int64 `json:"ms_in"`
+	MSStored    int64 `json:"ms_stored"`
+	MSNotStored int64 `json:"ms_not_stored"`
+
+	GapsClosed int     `json:"gaps_closed"`
+	First      *string `json:"first"` // ends of the first and the last play; RFC 3339 in UTC
+	Last       *string `json:"last"`
+	Batch      *int64  `json:"batch"` // null: nothing was written
+
+	files       []history.File
+	rowsOf      []int // by file
+	examples    map[history.Reason]string
+	first, last time.Time
+	noItem      int // rows of which nothing is known but that something was played
+	private     int
+	unknownKeys []string
+}
+
+func newBalance(files []history.File) *balance {
+	return &balance{
+		NotStored: make(map[history.Reason]int),
+		files:     files,
+		rowsOf:    make([]int, len(files)),
+		examples:  make(map[history.Reason]string),
+	}
+}
+
+// read counts a row.
+func (b *balance) read(row *history.Row) {
+	b.Rows++
+	b.rowsOf[row.File]++
+	b.MSIn += row.MSPlayed
+	if row.Reason == "" {
+		return
+	}
+	b.NotStored[row.Reason]++
+	b.MSNotStored += row.MSPlayed
+	if b.examples[row.Reason] == "" {
+		b.examples[row.Reason] = fmt.Sprintf("%s, row %d: %s", b.files[row.File].Name, row.Index, row.Detail)
+	}
+}
+
+// recorded counts what has become of a report.
+func (b *balance) recorded(report *journal.Report, outcome journal.Outcome) {
+	switch outcome {
+	case journal.New:
+		b.Stored++
+	case journal.Upgraded:
+		b.Upgraded++
+	case journal.Known:
+		b.Known++
+	case journal.Repeated:
+		b.Duplicates++
+		b.MSNotStored += report.MSPlayed
+		return
+	}
+	b.MSStored += report.MSPlayed
+	if b.first.IsZero() || report.EndedAt.Before(b.first) {
+		b.first = report.EndedAt
+	}
+	if report.EndedAt.After(b.last) {
+		b.last = report.EndedAt
+	}
+	if report.Item.Kind == journal.Unknown {
+		b.noItem++
+	}
+	if report.Incognito != nil && *report.Incognito {
+		b.private++
+	}
+}
+
+// end sets what is known when all is recorded.
+func (b *balance) end(batch int64, unknownKeys map[string]int) {
+	b.Batch = known(batch)
+	if !b.first.IsZero() {
+		b.First, b.Last = new(b.first.UTC().Format(rfc3339Milli)), new(b.last.UTC().Format(rfc3339Milli))
+	}
+	b.unknownKeys = slices.Sorted(maps.Keys(unknownKeys))
+}
+
+// check is an error if a row or a ms is not accounted for.
+func (b *balance) check() error {
+	accounted := b.Stored + b.Upgraded + b.Known + b.Duplicates + b.notStored()
+	if accounted != b.Rows || b.MSStored+b.MSNotStored != b.MSIn {
+		return fmt.Errorf("the balance sheet does not add up: %d rows and %d ms read, %d rows and %d ms accounted for; please report this",
+			b.Rows, b.MSIn, accounted, b.MSStored+b.MSNotStored)
+	}
+	return nil
+}
+
+func (b *balance) notStored() int {
+	sum := 0
+	for _, n := range b.NotStored {
+		sum += n
+	}
+	return sum
+}
+
+// summary is what the journal keeps.
+func (b *balance) summary() (string, error) {
+	content, err := json.Marshal(b)
+	return string(content), err
+}
+
+// print writes the balance sheet for people.
+func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) error {
+	var text strings.Builder
+	line := func(format string, values ...any) { fmt.Fprintf(&text, format+"\n", values...) }
+	count := func(name string, n int, note string) {
+		line("%s", strings.TrimRight(fmt.Sprintf("  %-14s%12s  %s", name, humanize.Comma(int64(n)), note), " "))
+	}
+	line("Rows")
+	archive := ""
+	for i, file := range b.files {
+		from, name, packed := strings.Cut(file.Name, ": ")
+		switch {
+		case !packed:
+			from, name = "", file.Name
+		case from != archive:
+			line("  %s", from)
+		}
+		archive = from
+		line("  %12s  %s (%s)", humanize.Comma(int64(b.rowsOf[i])), name, file.Format)
+	}
+	line("\nWhat became of them")
+	count("stored", b.Stored, "")
+	count("upgraded", b.Upgraded, "made a play better that was recorded already")
+	count("known", b.Known, "were here already")
+	count("duplicates", b.Duplicates, "say what an earlier row says")
+	count("not stored", b.notStored(), "")
+	for _, reason := range slices.Sorted(maps.Keys(b.NotStored)) {
+		count("  "+string(reason), b.NotStored[reason], "such as "+b.examples[reason])
+	}
+	count("together", b.Rows, "")
+	line("\nHours")
+	for _, hours := range []struct {
+		name string
+		ms   int64
+	}{{"in", b.MSIn}, {"stored", b.MSStored}, {"not stored", b.MSNotStored}} {
+		line("  %-14s%12s", hours.name, humanize.CommafWithDigits(float64(hours.ms)/3_600_000, 1))
+	}
+	line("")
+	if !b.first.IsZero() {
+		line("Plays from %s to %s.", b.first.In(zone).Format(time.DateOnly), b.last.In(zone).Format(time.DateOnly))
+	}
+	if b.noItem > 0 {
+		line("%s rows do not say what was played (removed titles, local files): they stay in the journal.", humanize.Comma(int64(b.noItem)))
+	}
+	if b.private > 0 && !recordPrivate {
+		line("%s rows are of private sessions: they stay in the journal.", humanize.Comma(int64(b.private)))
+	}
+	if b.GapsClosed > 0 {
+		line("%d gaps of the history are closed.", b.GapsClosed)
+	}
+	if len(b.unknownKeys) > 0 {
+		line("Keys that were passed over, since nothing is known of them: %s.", printable(strings.Join(b.unknownKeys, ", ")))
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// printBatches lists imports for people.
+func printBatches(w io.Writer, batches []journal.Batch, zone func(account string) *time.Location) {
+	for i := range batches {
+		batch := &batches[i]
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", batch.ID, batch.Account, batch.StartedAt.In(zone(batch.Account)).Format("2006-01-02 15:04"),
+			humanize.Comma(batch.Reports), batchState(batch), printable(batch.Source))
+	}
+}
+
+func batchState(batch *journal.Batch) string {
+	switch {
+	case !batch.UndoneAt.IsZero():
+		return "undone"
+	case batch.EndedAt.IsZero():
+		return "incomplete"
+	}
+	return "complete"
+}
+
+// batchRecord is an import as scripts see it.
+type batchRecord struct {
+	ID        int64           `json:"id"`
+	Account   string          `json:"account"`
+	State     string          `json:"state"` // complete, incomplete or undone
+	StartedAt string          `json:"started_at"`
+	Reports   int64           `json:"reports"`
+	Source    string          `json:"source"`
+	Summary   json.RawMessage `json:"summary"` // the balance sheet, null if it is incomplete
+}
+
+func newBatchRecord(batch *journal.Batch) batchRecord {
+	return batchRecord{
+		ID: batch.ID, Account: batch.Account, State: batchState(batch), StartedAt: batch.StartedAt.UTC().Format(rfc3339Milli),
+		Reports: batch.Reports, Source: batch.Source, Summary: json.RawMessage(cmp.Or(batch.Summary, "null")),
+	}
+}
