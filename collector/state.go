@@ -46,6 +46,15 @@ type AccountState struct {
 	Playback *Playback
 }
 
+// FailingFor is why the account's last poll failed, or would have if it had been
+// made before the end of a Retry-After; "" if it worked.
+func (s *AccountState) FailingFor() spotify.Reason {
+	if s.LastFailure == nil {
+		return ""
+	}
+	return reasonOf(s.LastFailure)
+}
+
 // Playback is what the player showed when it was asked last.
 type Playback struct {
 	Playing  bool

@@ -65,6 +65,9 @@ func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector
 	for _, reason := range collector.Reasons() {
 		f.pollFailures.send(ch, float64(account.Failures[reason]), alias, string(reason))
 	}
+	if reason := account.FailingFor(); reason != "" {
+		f.pollFailing.send(ch, 1, alias, string(reason))
+	}
 	for _, witness := range journal.Witnesses {
 		f.listensRecorded.send(ch, float64(account.Recorded[witness]), alias, witness.String())
 	}

@@ -45,7 +45,7 @@ type families struct {
 	buildInfo family
 
 	up, lastSuccess, lastListen, authorizationExpiry, nextPoll             family
-	polls, pollFailures                                                    family
+	polls, pollFailures, pollFailing                                       family
 	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                 family
 	listensRecorded, gaps, openGaps, heldRatio                             family
 	playing, progress, duration, volume, shuffle, nowPlaying               family
@@ -82,6 +82,8 @@ func newFamilies() families {
 		"Polls of the account, whether they worked or not.", "account")
 	f.pollFailures = counter("spotify_poll_failures_total",
 		"Polls of the account that failed, by what was wrong.", "account", "reason")
+	f.pollFailing = gauge("spotify_poll_failing",
+		"Always 1. What is wrong with the account's polls now, waiting for the end of a Retry-After included; absent while they work.", "account", "reason")
 
 	f.rateLimitedUntil = gauge("spotify_rate_limited_until_timestamp_seconds",
 		"No request leaves before this time (Spotify's Retry-After); absent without such a deadline.")

@@ -75,7 +75,7 @@ func richState() collector.State {
 		}, {
 			Account:     "bob",
 			Up:          new(false),
-			LastFailure: errors.New("spotify token: 400 Bad Request: invalid_grant: Refresh token revoked"),
+			LastFailure: &spotify.Error{Endpoint: "token", Status: 400, Reason: spotify.ReasonAuth, Message: "invalid_grant: Refresh token revoked"},
 			Polls:       2,
 			Failures:    map[spotify.Reason]uint64{spotify.ReasonAuth: 2},
 			Playback:    &collector.Playback{At: now.Add(-time.Minute)},
@@ -245,7 +245,9 @@ func TestContractIsTheDesign(t *testing.T) {
 		known[match[1]] = true
 	}
 	designed := map[string]bool{
-		"spotify_influx_bucket_warning": true, // came with the alert on it
+		// These came with the alerts on them.
+		"spotify_influx_bucket_warning": true,
+		"spotify_poll_failing":          true,
 	}
 	for row := range strings.Lines(section) {
 		cells := strings.Split(row, "|")
@@ -333,6 +335,26 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	}
 	if strings.Contains(text, "\nspotify_last_success_timestamp_seconds{") {
 		t.Error("a success is claimed after nothing but a failure")
+	}
+}
+
+// TestFailing asks for the cause of now, which counters of causes do not tell: not
+// after another cause, and not for polls that are not made before the end of a
+// Retry-After, after a restart too.
+func TestFailing(t *testing.T) {
+	for want, failure := range map[string]error{
+		"auth":         &spotify.Error{Reason: spotify.ReasonAuth},
+		"quota":        &collector.Refusal{Reason: "quota", Until: now.Add(time.Hour)},
+		"rate_limited": &collector.Refusal{Reason: "rate_limited", Until: now.Add(time.Minute)},
+		"journal":      errors.New("disk full"),
+	} {
+		text := expose(t, prom.New(of(collector.AccountState{Account: "alice", Up: new(false), LastFailure: failure})))
+		if strings.Count(text, "\nspotify_poll_failing{") != 1 || !strings.Contains(text, fmt.Sprintf("\nspotify_poll_failing{account=\"alice\",reason=%q} 1\n", want)) {
+			t.Errorf("%v is not told as %s", failure, want)
+		}
+	}
+	if strings.Contains(expose(t, prom.New(of(collector.AccountState{Account: "alice", Up: new(true)}))), "\nspotify_poll_failing{") {
+		t.Error("polls that work are failing")
 	}
 }
 
