@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/rivo/uniseg"
+	"golang.org/x/term"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
@@ -101,8 +104,8 @@ func artistNames(artists []journal.Artist) []string {
 }
 
 // newPlayWriter returns a func that writes one play after the other to w in a
-// format.
-func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location) (func(*journal.Play) error, error) {
+// format; zone and titleWidth are for the table.
+func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location, titleWidth int) (func(*journal.Play) error, error) {
 	switch format {
 	case "jsonl":
 		encoder := json.NewEncoder(w)
@@ -120,7 +123,7 @@ func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *ti
 		return func(play *journal.Play) error { return errorOf(out, cells(newPlayRecord(play))) }, nil
 	default:
 		return func(play *journal.Play) error {
-			_, err := w.WriteString(tableRow(play, zone(play.Account)))
+			_, err := w.WriteString(tableRow(play, zone(play.Account), titleWidth))
 			return err
 		}, nil
 	}
@@ -160,17 +163,36 @@ func cells(r playRecord) []string {
 
 // tableRow is a play as a line for people. Its columns have fixed widths: to make
 // them fit, all plays would have to be held.
-func tableRow(play *journal.Play, zone *time.Location) string {
+func tableRow(play *journal.Play, zone *time.Location, titleWidth int) string {
 	var sources []string
 	for _, witness := range play.Witnesses {
 		sources = append(sources, strings.ReplaceAll(witness.String(), "_", " "))
 	}
-	row := play.EndedAt.In(zone).Format("2006-01-02 15:04") + "  " +
-		fmt.Sprintf("%7s", clockTime(time.Duration(play.MSPlayed)*time.Millisecond)) + "  " +
-		fit(title(play.Item), 56) + "  " +
-		fit(printable(play.Device), 16) + "  " +
-		strings.Join(sources, ", ")
-	return strings.TrimRight(row, " ") + "\n"
+	return play.EndedAt.In(zone).Format("2006-01-02 15:04") +
+		fmt.Sprintf("%9s  ", clockTime(time.Duration(play.MSPlayed)*time.Millisecond)) +
+		fit(title(play.Item), titleWidth) + "  " +
+		fit(printable(play.Device), deviceWidth) + "  " +
+		strings.Join(sources, ", ") + "\n"
+}
+
+// The widths of a line's columns on the screen.
+const (
+	deviceWidth   = 12
+	minTitleWidth = 20
+	maxTitleWidth = 60
+	// otherWidth is what all but the title takes if two have seen the play.
+	otherWidth = 16 + 9 + 2 + 2 + deviceWidth + 2 + len("playback, recently played")
+)
+
+// titleWidth returns how wide the column of titles may be for lines to fit the
+// terminal, if out is one, beside something of a width.
+func titleWidth(out io.Writer, beside int) int {
+	if file, ok := out.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return min(max(columns-otherWidth-beside, minTitleWidth), maxTitleWidth)
+		}
+	}
+	return maxTitleWidth
 }
 
 // title names an item to people: Title — Artist, Artist.

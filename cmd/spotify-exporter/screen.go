@@ -51,7 +51,7 @@ func (s *screen) recorded(_ string, play journal.Play) {
 		return
 	}
 	s.known[play.ID] = true
-	s.write("recorded %s", strings.TrimSuffix(tableRow(&play, s.zone), "\n"))
+	s.write("recorded %s", strings.TrimSuffix(tableRow(&play, s.zone, titleWidth(s.out, len("recorded "))), "\n"))
 }
 
 // playing shows what plays now.
@@ -71,12 +71,13 @@ func (s *screen) playing(playback *collector.Playback, now time.Time) {
 		s.clear()
 		s.uri = playback.Item.URI
 		if !isTerminal(s.out) {
-			s.write("plays    %s  %7s  %s", playback.At.In(s.zone).Format("2006-01-02 15:04"), clockTime(playback.Duration), name)
+			s.write("plays    %s%9s  %s", playback.At.In(s.zone).Format("2006-01-02 15:04"), clockTime(playback.Duration), name)
 			return
 		}
 		s.bar = progressbar.NewOptions64(playback.Duration.Milliseconds(),
 			progressbar.OptionSetWriter(s.out),
-			progressbar.OptionSetWidth(20),
+			progressbar.OptionSetWidth(14), // with the rest 80 columns
+			progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionClearOnFinish())
@@ -88,7 +89,7 @@ func (s *screen) playing(playback *collector.Playback, now time.Time) {
 	if position >= playback.Duration {
 		return // its end has come and nobody has looked yet
 	}
-	s.bar.Describe(fmt.Sprintf("plays    %s  %5s / %s", fit(name, 48), clockTime(position), clockTime(playback.Duration)))
+	s.bar.Describe(fmt.Sprintf("plays    %s %5s / %s", fit(name, 30), clockTime(position), clockTime(playback.Duration)))
 	_ = s.bar.Set64(position.Milliseconds())
 }
 
