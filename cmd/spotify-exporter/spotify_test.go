@@ -60,13 +60,13 @@ func freeAddress(t *testing.T) string {
 
 // startLogin runs login until it has printed where to log in, which it returns
 // with the way to paste and the wait for its end.
-func startLogin(t *testing.T, exit int, args ...string) (address string, paste io.Writer, wait func() string) {
+func startLogin(t *testing.T, clk clock.Clock, exit int, args ...string) (address string, paste io.Writer, wait func() string) {
 	t.Helper()
 	t.Setenv("LOGIN_ADDRESS", freeAddress(t))
 	in, paste := io.Pipe()
 	var out, errs output
 	ended := make(chan int, 1)
-	p := &program{stdin: in, stdout: &out, stderr: &errs}
+	p := &program{stdin: in, stdout: &out, stderr: &errs, clock: clk}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); in.Close() })
 	go func() { ended <- p.run(ctx, append([]string{"login"}, args...)) }()
@@ -94,7 +94,7 @@ func startLogin(t *testing.T, exit int, args ...string) (address string, paste i
 func TestLoginByBrowser(t *testing.T) {
 	sim := simulate(t, clock.Clock{}, nil)
 	sim.AddUser("anna-id", "Anna Example")
-	address, _, wait := startLogin(t, exitDone, "--account", "anna")
+	address, _, wait := startLogin(t, clock.Clock{}, exitDone, "--account", "anna")
 	response, err := http.Get(address) // agrees, and follows to the callback
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestLoginByBrowser(t *testing.T) {
 func TestLoginByPaste(t *testing.T) {
 	sim := simulate(t, clock.Clock{}, map[string]string{"SPOTIFY_ACCOUNTS": "anna"})
 	sim.AddUser("me-id", "Me")
-	address, paste, wait := startLogin(t, exitDone)
+	address, paste, wait := startLogin(t, clock.Clock{}, exitDone)
 	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := browser.Get(address)
 	if err != nil {
@@ -153,12 +153,12 @@ func TestLoginOfAnotherPerson(t *testing.T) {
 		}
 		response.Body.Close()
 	}
-	address, _, wait := startLogin(t, exitFailed)
+	address, _, wait := startLogin(t, clock.Clock{}, exitFailed)
 	follow(address)
 	if told := wait(); !strings.Contains(told, "--force") {
 		t.Errorf("login of another person: %s", told)
 	}
-	address, _, wait = startLogin(t, exitDone, "--force")
+	address, _, wait = startLogin(t, clock.Clock{}, exitDone, "--force")
 	follow(address)
 	wait()
 }
@@ -167,7 +167,7 @@ func TestLoginWithoutLeave(t *testing.T) {
 	sim := simulate(t, clock.Clock{}, nil)
 	sim.AddUser("me-id", "Me")
 	sim.Deny()
-	address, _, wait := startLogin(t, exitFailed)
+	address, _, wait := startLogin(t, clock.Clock{}, exitFailed)
 	response, err := http.Get(address)
 	if err != nil {
 		t.Fatal(err)
