@@ -3,9 +3,12 @@
 package collector
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +34,8 @@ type Options struct {
 	// Zone is where an account's listener lives; nil: UTC.
 	Zone func(account string) *time.Location
 	Log  *slog.Logger // nil: nothing is logged
-	// Recorded is told of every play that is new or has changed; may be nil.
+	// Recorded is told of every play that is new or has changed, by the goroutine of
+	// its account; may be nil.
 	Recorded func(account string, play journal.Play)
 }
 
@@ -63,34 +67,21 @@ func (c *Collector) Run(ctx context.Context) error {
 	group.Go(func() error {
 		told := ""
 		for {
-			aliases, err := c.aliases()
+			added, err := c.add(ctx)
+			for _, p := range added {
+				group.Go(func() error { return p.run(ctx) })
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
 			say := ""
 			if err != nil {
 				say = err.Error()
-			} else if len(aliases) == 0 {
-				say = "no account is logged in"
 			}
 			if say != told && say != "" {
-				c.log.Warn("nothing to poll", "why", say, "do", "spotify-exporter login")
+				c.log.Warn("not every account is polled", "err", say)
 			}
 			told = say
-			for _, alias := range aliases {
-				p, err := c.add(ctx, alias)
-				if err != nil {
-					return err
-				}
-				if p == nil {
-					continue
-				}
-				group.Go(func() error {
-					for {
-						wait := p.Poll(ctx)
-						if c.options.Clock.Sleep(ctx, wait) != nil {
-							return nil
-						}
-					}
-				})
-			}
 			if c.options.Clock.Sleep(ctx, loginLook) != nil {
 				return nil
 			}
@@ -99,30 +90,40 @@ func (c *Collector) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// aliases returns the accounts that are to be polled.
-func (c *Collector) aliases() ([]string, error) {
-	if len(c.options.Accounts) > 0 {
-		return c.options.Accounts, nil
-	}
-	return c.options.Tokens.Aliases()
-}
+// errNobody says what to do if there is nobody to poll for.
+var errNobody = errors.New("no account is logged in, run `spotify-exporter login`")
 
-// add makes the poller of an account; nil if there is one.
-func (c *Collector) add(ctx context.Context, alias string) (*poller, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pollers[alias] != nil {
-		return nil, nil
-	}
-	p, err := newPoller(ctx, c, alias)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, nil
+// add makes pollers for the accounts that have none yet. An error is about those
+// that it could not be made for.
+func (c *Collector) add(ctx context.Context) ([]*poller, error) {
+	aliases := c.options.Accounts
+	var errs []error
+	if len(aliases) == 0 {
+		found, err := c.options.Tokens.Aliases()
+		if err == nil && len(found) == 0 {
+			err = errNobody
 		}
-		return nil, fmt.Errorf("account %s: %w", alias, err)
+		aliases, errs = found, append(errs, err)
 	}
-	c.pollers[alias] = p
-	return p, nil
+	var added []*poller
+	for _, alias := range aliases {
+		c.mu.Lock()
+		known := c.pollers[alias] != nil
+		c.mu.Unlock()
+		if known {
+			continue
+		}
+		p, err := newPoller(ctx, c, alias)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("account %s: %w", alias, err))
+			continue
+		}
+		c.mu.Lock()
+		c.pollers[alias] = p
+		c.mu.Unlock()
+		added = append(added, p)
+	}
+	return added, errors.Join(errs...)
 }
 
 // call makes one call of the Web API, alone, and lets the quota learn from it.
@@ -148,63 +149,22 @@ func (c *Collector) zone(alias string) *time.Location {
 	return c.options.Zone(alias)
 }
 
-// pace learns the listener's habits anew once a day and returns how much room the
-// budget has, see Quota.pace.
-func (p *poller) pace(now time.Time) float64 {
-	ctx := context.Background()
-	if !now.Before(p.profileUntil) {
-		learned, err := learnProfile(ctx, p.options.Journal, p.alias, p.zone(p.alias), now)
-		if err != nil {
-			p.log.Warn("cannot learn when this account listens", "err", err)
-			learned = p.profile
-		}
-		p.Collector.mu.Lock()
-		p.profile, p.profileUntil = learned, now.Add(24*time.Hour)
-		p.Collector.mu.Unlock()
-	}
-	var profiles []*profile
-	var hours []int
-	p.Collector.mu.Lock()
-	for _, other := range p.pollers {
-		profiles = append(profiles, other.profile)
-		hours = append(hours, other.hour(now))
-	}
-	p.Collector.mu.Unlock()
-	pace, err := p.options.Quota.pace(ctx, profiles, hours)
-	if err != nil {
-		p.log.Warn("cannot tell how much of the budget is left", "err", err)
-		return 1
-	}
-	return pace
-}
-
 // State returns what is known now.
 func (c *Collector) State() State {
 	now := c.options.Clock.Now()
-	var s State
 	c.mu.Lock()
-	pollers := make([]*poller, 0, len(c.pollers))
-	for _, p := range c.pollers {
-		pollers = append(pollers, p)
-	}
+	pollers := slices.Collect(maps.Values(c.pollers))
 	c.mu.Unlock()
+	var s State
 	for _, p := range pollers {
-		a := p.snapshot(now)
-		if authorization, err := c.options.Tokens.Load(p.alias); err == nil {
-			a.AuthorizationExpiry = spotify.AuthorizationExpiry(authorization.AuthorizedAt)
-		}
-		s.Accounts = append(s.Accounts, a)
+		s.Accounts = append(s.Accounts, p.snapshot(now))
 	}
-	slices.SortFunc(s.Accounts, func(a, b AccountState) int {
-		if a.Account < b.Account {
-			return -1
-		}
-		return 1
-	})
-	if quota, err := c.options.Quota.State(context.Background()); err == nil {
-		s.BudgetUsed, s.BudgetLimit, s.RateLimitedUntil, s.QuotaShared = quota.Used, quota.Limit, quota.Until, quota.Shared
-	} else {
+	slices.SortFunc(s.Accounts, func(a, b AccountState) int { return cmp.Compare(a.Account, b.Account) })
+	// A scrape has no context here, and reads one row.
+	quota, err := c.options.Quota.State(context.Background())
+	if err != nil {
 		c.log.Warn("cannot read the budget", "err", err)
 	}
+	s.BudgetUsed, s.BudgetLimit, s.RateLimitedUntil, s.QuotaShared = quota.Used, quota.Limit, quota.Until, quota.Shared
 	return s
 }

@@ -12,23 +12,25 @@ func asSpotifyError(err error) (*spotify.Error, bool) {
 	return errors.AsType[*spotify.Error](err)
 }
 
-// kinds are the journal's words for the Web API's.
-var kinds = map[string]journal.Kind{
-	spotify.KindTrack:   journal.Track,
-	spotify.KindEpisode: journal.Episode,
-	spotify.KindChapter: journal.Chapter,
-	spotify.KindLocal:   journal.Local,
+// kindOf is the journal's word for the Web API's. What is of an unknown kind but
+// has a name is kept as a track, the closest that there is.
+func kindOf(kind string) journal.Kind {
+	switch kind {
+	case spotify.KindEpisode:
+		return journal.Episode
+	case spotify.KindChapter:
+		return journal.Chapter
+	case spotify.KindLocal:
+		return journal.Local
+	default:
+		return journal.Track
+	}
 }
 
-// itemOf is an item of the Web API as the journal keeps it. What is of an unknown
-// kind but has a name is kept as a track, the closest that there is.
+// itemOf is an item of the Web API as the journal keeps it.
 func itemOf(i *spotify.Item) journal.Item {
-	kind, known := kinds[i.Kind]
-	if !known {
-		kind = journal.Track
-	}
 	return journal.Item{
-		Kind: kind, URI: i.URI, Name: i.Name, Artists: artistsOf(i.Artists),
+		Kind: kindOf(i.Kind), URI: i.URI, Name: i.Name, Artists: artistsOf(i.Artists),
 		Album: i.Album, AlbumID: i.AlbumID, AlbumArtists: artistsOf(i.AlbumArtists),
 		ISRC: i.ISRC, ReleaseDate: i.ReleaseDate, DurationMS: i.DurationMS, Explicit: new(i.Explicit), ImageURL: i.ImageURL,
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 	journalReason = spotify.Reason("journal")
 )
 
-// poller asks for one account.
+// poller asks for one account. All but state belongs to the goroutine that polls.
 type poller struct {
 	*Collector
 	alias   string
@@ -39,21 +40,28 @@ type poller struct {
 	digest  spotify.Digest // of the page that is recorded
 	log     *slog.Logger
 
-	profile      *profile
 	profileUntil time.Time
 
-	lookDue, listDue   time.Time
-	listedAt           time.Time // the last page
-	unlistedSince      time.Time // the first end of a play that no page has confirmed
-	quietSince         time.Time // nothing has played since
-	lookReason         string
-	failures           int // in a row
-	loggedAt           time.Time
-	loggedReason       spotify.Reason
-	authorizationUntil time.Time
+	player, listing duty
+	lookedAt        time.Time // the last look, with its monotonic reading
+	listedAt        time.Time // the last page
+	unlistedSince   time.Time // the first end of a play that no page has confirmed
+	quietSince      time.Time // nothing has played since
+	loggedAt        time.Time // the last failure that was logged
+	loggedReason    spotify.Reason
+	logged          bool // and no recovery since
 
-	mu    sync.Mutex
-	state AccountState
+	mu      sync.Mutex
+	state   AccountState
+	profile *profile
+}
+
+// duty is one of the two things that are asked for: each goes on if only the
+// other fails.
+type duty struct {
+	due      time.Time
+	why      string // due then
+	failures int    // in a row
 }
 
 func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error) {
@@ -81,30 +89,54 @@ func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error)
 	return p, nil
 }
 
-// Poll does what is due and returns how long to wait for the next time.
-func (p *poller) Poll(ctx context.Context) time.Duration {
-	now := p.options.Clock.Now()
-	var err error
-	asked := false
-	if !now.Before(p.listDue) {
-		asked = true
-		err = p.list(ctx)
+// run polls until ctx ends.
+func (p *poller) run(ctx context.Context) error {
+	for p.options.Clock.Sleep(ctx, p.Poll(ctx)) == nil {
 	}
-	if err == nil && !p.options.Clock.Now().Before(p.lookDue) {
-		asked = true
-		err = p.look(ctx)
-	}
-	if ctx.Err() != nil {
-		return 0
-	}
-	now = p.options.Clock.Now()
-	if asked {
-		p.conclude(now, err)
-	}
-	return max(time.Millisecond, p.next().Sub(now))
+	return nil
 }
 
-func (p *poller) next() time.Time { return earlier(p.lookDue, p.listDue) }
+// Poll does what is due and returns how long to wait for the next time.
+func (p *poller) Poll(ctx context.Context) time.Duration {
+	// What loses plays comes first, should the budget not do for both.
+	for _, d := range []*duty{&p.listing, &p.player} {
+		if p.options.Clock.Now().Before(d.due) {
+			continue
+		}
+		err := p.ask(ctx, d)
+		if ctx.Err() != nil {
+			return 0
+		}
+		p.conclude(ctx, d, err)
+	}
+	return max(time.Millisecond, p.next().due.Sub(p.options.Clock.Now()))
+}
+
+// ask does what is due and plans the next time.
+func (p *poller) ask(ctx context.Context, d *duty) error {
+	if d == &p.listing {
+		if err := p.list(ctx); err != nil {
+			return err
+		}
+	} else {
+		if err := p.look(ctx); err != nil {
+			return err
+		}
+		if err := p.planLook(ctx, p.options.Clock.Now()); err != nil {
+			return &journalError{err}
+		}
+	}
+	p.planList(p.options.Clock.Now())
+	return nil
+}
+
+// next is what is due first.
+func (p *poller) next() *duty {
+	if p.listing.due.Before(p.player.due) {
+		return &p.listing
+	}
+	return &p.player
+}
 
 // list fetches recently-played and records what is new in it.
 func (p *poller) list(ctx context.Context) error {
@@ -160,13 +192,14 @@ func (p *poller) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tracker := *p.tracker
-	if tracker.Open != nil {
-		tracker.Open = new(*tracker.Open)
+	// The tracker goes on from where it was if the journal cannot take this.
+	tracker := p.tracker.clone()
+	var elapsed time.Duration
+	if !p.lookedAt.IsZero() {
+		elapsed = player.ReceivedAt.Sub(p.lookedAt)
 	}
-	before := p.tracker.Open
-	reports := tracker.look(player)
-	if tracker.Open != nil || before != nil {
+	reports := tracker.look(player, elapsed)
+	if before := p.tracker.Open; tracker.Open != nil || before != nil {
 		witnessed := journal.Witnessed{Reports: reports, Playback: tracker.state()}
 		if tracker.Open != nil && (before == nil || !same(&before.Item, &tracker.Open.Item)) {
 			witnessed.Items = []journal.Item{tracker.Open.Item}
@@ -177,12 +210,12 @@ func (p *poller) look(ctx context.Context) error {
 		}
 		p.recorded(reports, recorded)
 	}
-	p.tracker = &tracker
+	p.tracker, p.lookedAt = tracker, player.ReceivedAt
 	now := p.options.Clock.Now()
 	if len(reports) > 0 && p.unlistedSince.IsZero() {
 		p.unlistedSince = now
 	}
-	if tracker.Open != nil && tracker.Open.Playing {
+	if tracker.playing() {
 		p.quietSince = time.Time{}
 	} else if p.quietSince.IsZero() {
 		p.quietSince = now
@@ -258,54 +291,66 @@ func reasonOf(err error) spotify.Reason {
 	return journalReason
 }
 
-// conclude counts a poll and plans the next.
-func (p *poller) conclude(now time.Time, err error) {
+// conclude counts what has come of a duty and, if it failed, puts it off.
+func (p *poller) conclude(ctx context.Context, d *duty, err error) {
+	now := p.options.Clock.Now()
 	refused, locally := errors.AsType[*Refusal](err)
-	if locally && refused.Reason == "budget" {
-		// Not a failure: the plan was too bold. The list may still be asked.
-		p.plan(now)
-		p.lookDue, p.lookReason = now.Add(longestPlaying), "the budget is used up"
-		if !now.Before(p.listDue) {
-			p.listDue = now.Add(longestPlaying)
+	switch {
+	case err == nil:
+		d.failures = 0
+		if p.logged && p.player.failures+p.listing.failures == 0 {
+			p.logged = false
+			p.log.Info("polling works again")
 		}
-		p.publish(nil, now, false)
+	case locally && refused.Reason == refusedBudget:
+		// No failure: the plan was too bold.
+		d.due, d.why = now.Add(longestPlaying), "the budget is used up"
+		p.publish(ctx, now, nil, false)
 		return
-	}
-	if err == nil {
-		if p.failures > 0 {
-			p.log.Info("polling works again", "failures", p.failures)
+	default:
+		d.failures++
+		reason := reasonOf(err)
+		until := now.Add(backOff(err, d.failures))
+		if locally {
+			until = refused.Until
+		} else if reason == spotify.ReasonRateLimited || reason == spotify.ReasonQuota {
+			if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(now) {
+				until = quota.Until
+			}
 		}
-		p.failures, p.loggedReason = 0, ""
-		p.plan(now)
-		p.publish(nil, now, true)
-		return
-	}
-	reason := reasonOf(err)
-	p.failures++
-	until := now.Add(backOff(reason, p.failures))
-	if locally {
-		until = refused.Until
-	} else if reason == spotify.ReasonRateLimited || reason == spotify.ReasonQuota {
-		if state, failed := p.options.Quota.State(context.Background()); failed == nil && state.Until.After(now) {
-			until = state.Until
+		d.due, d.why = until, "after a failure: "+string(reason)
+		if concernsAll(reason) {
+			p.player.due, p.player.why = d.due, d.why
+			p.listing.due, p.listing.why = d.due, d.why
+		}
+		if reason != p.loggedReason || now.Sub(p.loggedAt) >= quietLog {
+			p.loggedReason, p.loggedAt, p.logged = reason, now, true
+			p.log.Warn("poll failed", "reason", reason, "err", err, "failures", d.failures, "next", until)
 		}
 	}
-	p.lookDue, p.listDue = until, until
-	p.lookReason = "after a failure: " + string(reason)
-	if reason != p.loggedReason || now.Sub(p.loggedAt) >= quietLog {
-		p.loggedReason, p.loggedAt = reason, now
-		p.log.Warn("poll failed", "reason", reason, "err", err, "failures", p.failures, "next", until)
+	p.publish(ctx, now, err, !locally)
+}
+
+// concernsAll tells whether what one request has failed for holds for every other
+// one of the account.
+func concernsAll(reason spotify.Reason) bool {
+	switch reason {
+	case spotify.ReasonNetwork, spotify.ReasonServer, spotify.ReasonDecode:
+		return false
 	}
-	p.publish(err, now, !locally)
+	return true
 }
 
 // backOff is how long to wait after so many failures in a row.
-func backOff(reason spotify.Reason, failures int) time.Duration {
-	switch reason {
-	case spotify.ReasonAuth:
-		return loginLook
+func backOff(err error, failures int) time.Duration {
+	switch reasonOf(err) {
 	case spotify.ReasonPremium, spotify.ReasonNotRegistered:
 		return slowBackOff
+	case spotify.ReasonAuth:
+		failed, ok := errors.AsType[*spotify.Error](err)
+		if errors.Is(err, spotify.ErrLoggedOut) || ok && failed.Status == 0 {
+			return loginLook // nothing is sent until the token file is a new one
+		}
 	}
 	wait := firstBackOff
 	for range failures - 1 {
@@ -316,68 +361,30 @@ func backOff(reason spotify.Reason, failures int) time.Duration {
 	return wait
 }
 
-// plan sets when to look and to list next, after a success.
-func (p *poller) plan(now time.Time) {
-	open := p.tracker.Open
-	playing := open != nil && open.Playing
-	pace := p.pace(now)
-	idle := time.Duration(0)
-	if !p.quietSince.IsZero() {
-		idle = now.Sub(p.quietSince)
+// publish copies what has come of a duty to where State reads it. asked: it
+// reached Spotify, or tried to.
+func (p *poller) publish(ctx context.Context, now time.Time, err error, asked bool) {
+	var expiry time.Time
+	if authorization, err := p.api.Authorization(ctx); err == nil {
+		expiry = spotify.AuthorizationExpiry(authorization.AuthorizedAt)
 	}
-	wait := between(playing, pace, p.profile.curiosity(p.hour(now)), idle)
-	p.lookDue, p.lookReason = now.Add(wait), "idle"
-	if playing {
-		p.lookReason = "playing"
-		if through := open.through(); !through.IsZero() {
-			if look := through.Add(afterEnd); look.After(now) && look.Before(p.lookDue.Add(shortestPlaying/3)) {
-				p.lookDue, p.lookReason = look, "the item's end"
-			}
-		}
-	}
-	every := listEveryQuiet
-	if playing || idle > 0 && idle < listEveryBusy {
-		every = listEveryBusy
-	}
-	p.listDue = p.listedAt.Add(every)
-	if !p.unlistedSince.IsZero() {
-		confirm := p.unlistedSince.Add(confirmAfter)
-		if idle >= time.Minute { // the session is over
-			confirm = earlier(confirm, p.quietSince.Add(90*time.Second))
-		}
-		p.listDue = earlier(p.listDue, confirm)
-	}
-	if p.listDue.Before(now) {
-		p.listDue = now
-	}
-}
-
-// hour is the hour of the week where the listener lives.
-func (p *poller) hour(now time.Time) int { return hourOfWeek(now.In(p.zone(p.alias))) }
-
-// publish copies what has come of a poll to where State reads it.
-func (p *poller) publish(err error, now time.Time, polled bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if polled {
+	p.state.AuthorizationExpiry = expiry
+	if asked {
 		p.state.Polls++
 	}
-	if err != nil {
-		p.state.Up = new(false)
-		p.state.LastFailure = err
-		if polled {
+	switch {
+	case err != nil:
+		p.state.Up, p.state.LastFailure = new(false), err
+		if asked {
 			p.state.Failures[reasonOf(err)]++
 		}
-	} else if polled {
-		p.state.Up = new(true)
-		p.state.LastFailure = nil
-		p.state.LastSuccess = now
+	case asked && p.player.failures+p.listing.failures == 0:
+		p.state.Up, p.state.LastFailure, p.state.LastSuccess = new(true), nil, now
 	}
-	p.state.NextPoll = p.next()
-	p.state.NextReason = p.lookReason
-	if p.listDue.Before(p.lookDue) {
-		p.state.NextReason = "recently played"
-	}
+	next := p.next()
+	p.state.NextPoll, p.state.NextReason = next.due, next.why
 }
 
 // snapshot is the account's State.
@@ -385,13 +392,7 @@ func (p *poller) snapshot(now time.Time) AccountState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.state
-	s.Failures, s.Recorded = map[spotify.Reason]uint64{}, map[journal.Witness]uint64{}
-	for reason, n := range p.state.Failures {
-		s.Failures[reason] = n
-	}
-	for w, n := range p.state.Recorded {
-		s.Recorded[w] = n
-	}
+	s.Failures, s.Recorded = maps.Clone(p.state.Failures), maps.Clone(p.state.Recorded)
 	if s.Playback != nil && now.Sub(s.Playback.At) > stalePlayback {
 		s.Playback = nil
 	}

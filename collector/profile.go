@@ -12,6 +12,8 @@ const (
 	hoursOfWeek = 7 * 24
 	// profileWeeks is how far back a listener's habits are learned from.
 	profileWeeks = 8
+	// profileLife is for how long what was learned of them holds.
+	profileLife = 24 * time.Hour
 	// sessionPause is after what silence listening counts as a new start.
 	sessionPause = 15 * time.Minute
 )
@@ -89,6 +91,11 @@ func smooth(starts, listened *[hoursOfWeek]float64, weeks float64) *profile {
 		p.starts[h] *= hoursOfWeek / total
 	}
 	return &p
+}
+
+// wanted is how many looks are wanted in an hour of the week.
+func (p *profile) wanted(hour int) float64 {
+	return p.share[hour]*looksPlaying + (1-p.share[hour])*looksIdle*p.curiosity(hour)
 }
 
 // curiosity is how often an idle player is worth a look in an hour of the week, 1

@@ -25,6 +25,8 @@ const (
 	// What to wait when a 429 does not say.
 	unnamedRateLimit = time.Minute
 	unnamedLockOut   = time.Hour
+	// refusedBudget is the reason of a Refusal that is not Spotify's.
+	refusedBudget = "budget"
 	// playerReserve and catalogueReserve are the shares of the budget that the
 	// player, and everything that can wait, leave to recently-played: it is what
 	// loses no play.
@@ -65,7 +67,7 @@ type Refusal struct {
 // Error says what is waited for.
 func (r *Refusal) Error() string {
 	switch r.Reason {
-	case "budget":
+	case refusedBudget:
 		return "the budget of requests for 24 h is used up (SPOTIFY_REQUEST_BUDGET)"
 	case string(spotify.ReasonQuota):
 		return fmt.Sprintf("locked out by Spotify's quota until %s", r.Until.UTC().Format(time.RFC3339))
@@ -93,7 +95,7 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 			limit -= max(1, limit*catalogueReserve)
 		}
 		if float64(state.Used)+1 > limit {
-			return &Refusal{Reason: "budget"}
+			return &Refusal{Reason: refusedBudget}
 		}
 		return nil
 	})

@@ -21,6 +21,9 @@ const (
 	// it is another one. In history A the plays that end with "logout" do so 634 s
 	// (median) after the sound stopped.
 	logout = 10 * time.Minute
+	// overlook is for how long an item may be missing from the player's answers, as
+	// it is while a device changes its network, before its play is given up.
+	overlook = 2 * time.Minute
 	// listedFrom is what a play must have to be in recently-played, as a rule.
 	listedFrom = 30 * time.Second
 )
@@ -46,8 +49,17 @@ type tracker struct {
 	Open *openPlay `json:"open"`
 	// LookedAt is when the player was looked at last, whatever it showed.
 	LookedAt time.Time `json:"looked_at"`
+	// Left is what was paused last and given up: it may go on from there.
+	Left left `json:"left,omitzero"`
 
 	recordPrivate bool
+	hidden        string // uri of what plays and was private at a moment; never stored
+}
+
+// left is an item and where it was left.
+type left struct {
+	URI      string        `json:"uri"`
+	Position time.Duration `json:"position"`
 }
 
 // openPlay is a play that has not ended.
@@ -59,8 +71,9 @@ type openPlay struct {
 	Position  time.Duration `json:"position"` // in the item, then
 	Playing   bool          `json:"playing"`  // or paused, then
 	PausedAt  time.Time     `json:"paused_at,omitzero"`
-	Listened  time.Duration `json:"listened"`  // until then
-	Uncertain time.Duration `json:"uncertain"` // how far Listened may be off
+	MissedAt  time.Time     `json:"missed_at,omitzero"` // the first look since that did not show it
+	Listened  time.Duration `json:"listened"`           // until then
+	Uncertain time.Duration `json:"uncertain"`          // how far Listened may be off
 
 	Device      string `json:"device"`
 	DeviceType  string `json:"device_type"`
@@ -96,71 +109,109 @@ func (t *tracker) state() []byte {
 	return state
 }
 
+// clone is a copy that goes on by itself.
+func (t *tracker) clone() *tracker {
+	copied := *t
+	if t.Open != nil {
+		copied.Open = new(*t.Open)
+	}
+	return &copied
+}
+
+// playing tells whether something played at the last look.
+func (t *tracker) playing() bool { return t.Open != nil && t.Open.Playing }
+
 // look takes in what the player showed and returns the plays that have ended
 // since the last look, oldest first. What was only ever seen paused is no play: it
 // may lie there since yesterday.
-func (t *tracker) look(p spotify.Player) []journal.Report {
-	return slices.DeleteFunc(t.see(p), func(r journal.Report) bool { return r.MSPlayed <= 0 })
+//
+// elapsed is the time since the last look by a clock that nobody sets, 0 if there
+// is none: not after a restart. It is negative if the answer was overtaken by the
+// last one.
+func (t *tracker) look(p spotify.Player, elapsed time.Duration) []journal.Report {
+	if elapsed < 0 {
+		return nil
+	}
+	now := p.ReceivedAt.Round(0).UTC()
+	set := now.Sub(t.LookedAt) - elapsed // by so much the clock was set meanwhile
+	if set < 0 {
+		t.shift(set)
+	}
+	if set < 0 || elapsed == 0 {
+		set = 0
+	}
+	reports := t.see(&p, now, set)
+	t.LookedAt = now
+	return slices.DeleteFunc(reports, func(r journal.Report) bool { return r.MSPlayed <= 0 })
 }
 
-func (t *tracker) see(p spotify.Player) []journal.Report {
-	now := p.ReceivedAt.Round(0).UTC()
-	if back := t.LookedAt.Sub(now); back > 0 && back < time.Minute {
-		return nil // an answer that was overtaken by a later one
-	} else if back > 0 && t.Open != nil {
-		// The clock was set back: nothing is known of the time in between.
-		t.Open.shift(-back)
-	}
-	before := t.LookedAt
-	if before.After(now) {
-		before = time.Time{}
-	}
-	t.LookedAt = now
+func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []journal.Report {
 	var position time.Duration
 	known := p.ProgressMS != nil
 	if known {
-		position = max(0, time.Duration(*p.ProgressMS)*time.Millisecond)
+		position = time.Duration(*p.ProgressMS) * time.Millisecond
 	}
 	var item journal.Item
 	visible := p.Active && p.Item != nil
 	if visible {
 		item = itemOf(p.Item)
-		if length := duration(&item); length > 0 {
-			position = min(position, length)
+		if length := duration(&item); length > 0 && position > length {
+			known = known && position <= length+lookError
+			position = length
 		}
 	}
 	open := t.Open
-	if p.Active && p.PrivateSession && !t.recordPrivate {
-		// Private for a moment is private: Spotify lists such a play nowhere.
-		if open != nil && visible && same(&open.Item, &item) {
+	// Private for a moment is private: Spotify lists such a play nowhere.
+	private := p.Active && p.PrivateSession && !t.recordPrivate
+	switch {
+	case visible && private:
+		t.hidden = item.URI
+	case visible && t.hidden == item.URI:
+		private = true
+	case visible:
+		t.hidden = ""
+	}
+	if visible && private {
+		if open != nil && same(&open.Item, &item) {
 			t.Open = nil
 			return nil
 		}
 		visible = false
 	}
-	if open == nil {
-		if visible {
-			t.Open = begin(&p, item, now, before, position, known, false)
-		}
+	switch {
+	case open == nil && !visible:
 		return nil
-	}
-	if !visible {
-		t.Open = nil
+	case open == nil:
+		t.begin(p, item, now, position, known, false)
+		return nil
+	case !visible:
+		if !p.Active && !open.missed(now) {
+			return nil
+		}
+		t.leave()
+		if !open.MissedAt.IsZero() {
+			return open.vanish(open.MissedAt)
+		}
 		return open.vanish(now)
-	}
-	if same(&open.Item, &item) {
+	case same(&open.Item, &item):
 		if !known {
 			position = open.expected(now)
 		}
-		return t.proceed(&p, item, now, position)
+		return t.proceed(p, item, now, position, set)
 	}
 	began := now.Add(-position)
-	if !known || began.Before(open.SeenAt.Add(-lookError)) {
+	if through := open.through(); !known {
+		began = time.Time{}
+		if !through.IsZero() && !through.After(now) {
+			began = through
+		}
+	} else if began.Before(open.SeenAt.Add(-lookError)) {
 		// It did not begin at its start: when is not known.
 		began = time.Time{}
 	}
 	ended := open.giveWay(now, began)
-	t.Open = begin(&p, item, now, before, position, known, open.Playing)
+	t.leave()
+	t.begin(p, item, now, position, known, open.Playing)
 	if ended.ReasonEnd == "trackdone" && !t.Open.StartedAt.IsZero() {
 		t.Open.ReasonStart = "trackdone"
 	}
@@ -180,37 +231,47 @@ func duration(i *journal.Item) time.Duration {
 	return time.Duration(i.DurationMS) * time.Millisecond
 }
 
+// leave closes the open play.
+func (t *tracker) leave() {
+	if o := t.Open; !o.Playing {
+		t.Left = left{URI: o.Item.URI, Position: o.Position}
+	}
+	t.Open = nil
+}
+
 // begin opens a play that the player shows at position (if that is known), and did
-// not show before; before zero: it was not looked at. sounded tells whether
-// something else sounded then.
-func begin(p *spotify.Player, item journal.Item, now, before time.Time, position time.Duration, known, sounded bool) *openPlay {
+// not show at the last look. sounded tells whether something else sounded then.
+func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, position time.Duration, known, sounded bool) {
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
-	began := now.Add(-position)
+	began, since := now.Add(-position), now.Sub(t.LookedAt) // if that was never: centuries
+	further := position - t.Left.Position
 	switch {
 	case !p.Playing:
 		o.Uncertain = max(lookError, position)
-	case before.IsZero():
+	case !known: // somewhere in it
+		o.Position = min(since, duration(&item)) / 2
+		o.Listened, o.Uncertain = o.Position, max(lookError, o.Position)
+	case t.LookedAt.IsZero():
 		// We have just come; it may have been paused, or entered in its middle.
-		o.Listened, o.Uncertain = position, max(lookError, position)
-		if known {
-			o.StartedAt = began
-		}
-	case known && !began.Before(before.Add(-lookError)):
+		o.StartedAt, o.Listened, o.Uncertain = began, position, max(lookError, position)
+	case position <= since+lookError:
 		o.StartedAt, o.Listened = began, position // from its start
 		if !sounded {
 			// Or from where it was left, some time ago.
 			o.Uncertain = max(lookError, position)
 		}
+	case t.Left.URI == item.URI && further >= 0 && further <= since+lookError:
+		o.StartedAt, o.Listened = now.Add(-further), further
 	default:
 		// Entered in its middle after the last look, or paused since.
-		o.Listened = min(position, now.Sub(before)/2)
-		o.Uncertain = max(lookError, min(position, now.Sub(before)))
+		o.Listened = min(position, since/2)
+		o.Uncertain = max(lookError, min(position, since))
 	}
 	if !p.Playing {
 		o.PausedAt = now
 	}
 	o.circumstances(p)
-	return o
+	t.Open = o
 }
 
 // circumstances are as of the last look: a play that is handed over counts for
@@ -255,19 +316,44 @@ func (o *openPlay) expected(at time.Time) time.Duration {
 }
 
 // shift moves all times, after the clock was set.
+func (t *tracker) shift(by time.Duration) {
+	t.LookedAt = t.LookedAt.Add(by)
+	if t.Open != nil {
+		t.Open.shift(by)
+	}
+}
+
 func (o *openPlay) shift(by time.Duration) {
-	o.SeenAt = o.SeenAt.Add(by)
-	for _, t := range []*time.Time{&o.StartedAt, &o.PausedAt, &o.Break.From, &o.Break.Until} {
+	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}
 	}
 }
 
+// missed is a look at a player without anything. It tells whether the play is to
+// be given up: not at once, since its device may be back in a moment.
+func (o *openPlay) missed(now time.Time) bool {
+	if o.MissedAt.IsZero() {
+		o.MissedAt = now
+	}
+	through := o.through()
+	return now.Sub(o.MissedAt) >= overlook || !through.IsZero() && !through.After(now)
+}
+
 // proceed is a look that shows the open item again.
-func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, position time.Duration) []journal.Report {
+func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, position, set time.Duration) []journal.Report {
 	o := t.Open
+	o.MissedAt = time.Time{}
 	passed, moved := now.Sub(o.SeenAt), position-o.Position
+	if o.Playing && p.Playing && moved == 0 && passed > lookError && p.ProgressMS != nil {
+		return nil // nothing that plays stands still: an old answer from a cache
+	}
+	if set > lookError && (moved-(passed-set)).Abs() <= lookError {
+		// The clock was set forward. (After a suspend it is elapsed that is wrong.)
+		o.shift(set)
+		passed -= set
+	}
 	left := o.left()
 
 	var ended []journal.Report
@@ -290,7 +376,8 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 			o.Uncertain += min(passed, lookError)
 		} else if moved < 0 { // went back, or was rounded differently
 			listened = 0
-			if moved < -lookError {
+			if moved < -lookError && o.Playing {
+				listened = passed
 				o.Uncertain += passed
 			}
 		} else if still := passed - moved; still > lookError {
@@ -320,7 +407,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 	}
 	if p.Playing {
 		o.PausedAt = time.Time{}
-	} else if o.PausedAt.IsZero() {
+	} else if o.PausedAt.IsZero() || moved > lookError {
 		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, moved)))
 	}
 	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
@@ -379,13 +466,17 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 	o := t.Open
 	if !o.Playing { // somebody has chosen it again
 		ended := o.giveWay(now, now.Add(-position))
-		t.Open = begin(p, o.Item, now, o.SeenAt, position, true, false)
+		t.begin(p, o.Item, now, position, true, false)
 		return []journal.Report{ended}
 	}
 	began := now.Add(-position)
 	more, most := max(0, began.Sub(o.SeenAt)), now.Sub(o.SeenAt)
 	if left := o.left(); left >= 0 {
 		more, most = min(more, left), min(most, left)
+	}
+	if !p.Playing { // and stopped there, at any time since the last look
+		more /= 2
+		o.Uncertain += more
 	}
 	if o.Listened+more >= listedFrom {
 		o.Break = journal.Break{From: o.SeenAt, Until: now, MSPlayed: o.Listened.Milliseconds(), MSMore: most.Milliseconds()}

@@ -2,11 +2,9 @@ package collector_test
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
-	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/history"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
@@ -33,94 +30,8 @@ type heard struct {
 	skipped bool
 }
 
-// world is a Spotify with one listener, for one policy of recording, in a bubble.
-type world struct {
-	t      *testing.T
-	sim    *spotifysim.Spotify
-	user   *spotifysim.User
-	dir    string
-	tokens spotify.Tokens
-	began  time.Time
-}
-
-const (
-	clientID = "0123456789abcdef0123456789abcdef"
-	budget   = 1000
-)
-
-// newWorld logs the listener in.
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), began: time.Now()}
-	w.sim = spotifysim.New(spotifysim.Options{ClientID: clientID, Fail: t.Errorf})
-	w.user = w.sim.AddUser("listener", "Listener")
-	w.tokens = spotify.Tokens{Dir: filepath.Join(w.dir, "tokens")}
-	w.login("me", w.user)
-	return w
-}
-
-// login stores a token for a user of the simulator as the login command would.
-func (w *world) login(alias string, user *spotifysim.User) {
-	w.t.Helper()
-	refresh, at := user.Token(spotify.Scopes()...)
-	authorization, err := json.Marshal(spotify.Authorization{
-		ClientID: clientID, Scopes: spotify.Scopes(), AuthorizedAt: at,
-		Profile: spotify.Profile{AccountID: user.AccountID(), UserID: user.ID()},
-		Token:   spotify.Token{RefreshToken: spotify.Secret(refresh), TokenType: "Bearer"},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.MkdirAll(w.tokens.Dir, 0o700); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(w.tokens.Path(alias), authorization, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) app(before func(context.Context, string) error) *spotify.App {
-	w.t.Helper()
-	api, accounts := spotifysim.URLs("http://spotify.test")
-	app, err := spotify.New(spotify.Options{ClientID: clientID, APIURL: api, AccountsURL: accounts, Base: w.sim.Transport(), Before: before})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return app
-}
-
-func (w *world) journal() *journal.Journal {
-	w.t.Helper()
-	j, err := journal.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), journal.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return j
-}
-
-// run runs a collector on a journal until the time given.
-func (w *world) run(j *journal.Journal, until time.Time, options collector.Options) *collector.Collector {
-	w.t.Helper()
-	options.Journal = j
-	options.Tokens = w.tokens
-	if options.Quota == nil {
-		options.Quota = collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
-	}
-	options.App = w.app(options.Quota.Before)
-	if testing.Verbose() && os.Getenv("TRUTH_LOG") != "" {
-		options.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	c := collector.New(options)
-	ctx, cancel := context.WithDeadline(w.t.Context(), until)
-	defer cancel()
-	if err := c.Run(ctx); err != nil {
-		w.t.Error(err)
-	}
-	return c
-}
-
 // recorded is what a journal holds.
-func recorded(t *testing.T, j *journal.Journal) []heard {
+func recorded(t testing.TB, j *journal.Journal) []heard {
 	t.Helper()
 	var all []heard
 	for p, err := range j.Plays(t.Context(), journal.Filter{}) {
@@ -466,7 +377,7 @@ type policy struct {
 
 // ours runs the collector, with one restart in the middle.
 func ours(w *world, until time.Time) []heard {
-	half := time.Now().Add(until.Sub(time.Now()) / 2)
+	half := time.Now().Add(time.Until(until) / 2)
 	for _, stop := range []time.Time{half, until} {
 		j := w.journal()
 		w.run(j, stop, collector.Options{})
@@ -665,7 +576,7 @@ func runPolicy(t *testing.T, p policy, given []spotifysim.Given, days int) score
 		first = given[0].StartedAt
 	}
 	first = first.Truncate(24 * time.Hour)
-	time.Sleep(first.Sub(time.Now()))
+	time.Sleep(time.Until(first))
 	w := newWorld(t)
 	w.user.PlayDays(given)
 	last := given[len(given)-1].EndedAt
