@@ -22,9 +22,11 @@ var (
 func first[T comparable](c *cluster, order []Witness, of func(*reportRow) T) T {
 	var none T
 	for _, w := range order {
-		if r := c.by(w); r != nil {
-			if v := of(r); v != none {
-				return v
+		for _, r := range c.reports {
+			if r.witness == w {
+				if v := of(r); v != none {
+					return v
+				}
 			}
 		}
 	}

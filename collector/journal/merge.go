@@ -47,9 +47,10 @@ const (
 	durationMS = 2_000
 	// vagueMS: a report whose end is less certain is found by an index of its own.
 	vagueMS = 600_000
-	// farMS is the farthest that a vague report's true end lies from its time: the
-	// latest upload measured in three real exports came 173 h after the play.
-	farMS = 8 * 24 * 3_600_000
+	// farMS is the farthest that a report has to do with others from its end: an
+	// upload is believed up to 30 days after the play (the latest one in three real
+	// exports came after 173 h), and so is an end that the tracker does not know.
+	farMS = 31 * 24 * 3_600_000
 )
 
 // cluster is a play in the making: the reports that are one play.
@@ -179,11 +180,16 @@ func (r *reportRow) reach() (from, until int64) {
 	if r.stampMS != 0 { // account data has the time of the upload
 		from, until = min(from, r.stampMS), max(until, r.stampMS+59_999)
 	}
+	if r.breakFromMS != 0 { // a play may have ended there
+		from = min(from, r.breakFromMS)
+	}
 	return from - slackMS, until + slackMS
 }
 
 // vague tells whether a look at the reports of ten minutes around would miss it.
-func (r *reportRow) vague() bool { return r.endedErrorMS > vagueMS || r.stampMS != 0 }
+func (r *reportRow) vague() bool {
+	return r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS
+}
 
 // uploadedMS is the export's ts: the end of the play, or of old plays the time
 // at which the client reported them.
@@ -196,7 +202,7 @@ func (i *itemRow) sameSong(other *itemRow) bool {
 	if i == other {
 		return true
 	}
-	if i.Kind != other.Kind {
+	if i.Kind != other.Kind || i.titleKey == "" {
 		return false
 	}
 	if i.ISRC != "" && i.ISRC == other.ISRC {
@@ -211,14 +217,14 @@ func (i *itemRow) sameSong(other *itemRow) bool {
 // merge derives the plays of one chain.
 func merge(chain []*reportRow) []*cluster {
 	slices.SortFunc(chain, compareReports)
-	if chain[0].item.Kind == Unknown { // nothing tells that two are the same
-		plays := make([]*cluster, len(chain))
-		for i, r := range chain {
-			plays[i] = &cluster{reports: []*reportRow{r}}
-		}
-		return plays
-	}
 	var plays []*cluster
+	chain = slices.DeleteFunc(chain, func(r *reportRow) bool {
+		if r.item.Kind != Unknown {
+			return false
+		}
+		plays = append(plays, &cluster{reports: []*reportRow{r}}) // nothing tells that two are the same
+		return true
+	})
 	for _, w := range trusted {
 		groups := groupsOf(chain, w)
 		if len(groups) == 0 {
@@ -261,32 +267,40 @@ func groupsOf(chain []*reportRow, w Witness) [][]*reportRow {
 			continue
 		}
 		at := len(groups) - 1
-		for at >= 0 && !groups[at][0].repeats(r) {
+		for at >= 0 && !r.repeats(groups[at]) {
 			if at--; at >= 0 && r.endedMS-groups[at][0].endedMS > farMS {
 				at = -1
 			}
 		}
-		if at < 0 {
+		switch {
+		case at < 0:
 			groups = append(groups, []*reportRow{r})
-		} else {
+		case groups[at][0].startedMS == 0:
+			groups[at] = slices.Insert(groups[at], 0, r) // the one that knows more is asked first
+		default:
 			groups[at] = append(groups[at], r)
 		}
 	}
 	return groups
 }
 
-// repeats tells whether another report of the same witness is about the same
-// play: a listed play whose time was shifted a little, or a row of two exports,
-// of which the one with the new keys has left out the start.
-func (r *reportRow) repeats(other *reportRow) bool {
-	if r.item != other.item {
+// repeats tells whether r is about the play of a group of its own witness: a
+// listed play whose time was shifted a little, or a row of two exports, of which
+// the one with the new keys has left out the start.
+func (r *reportRow) repeats(group []*reportRow) bool {
+	if r.item != group[0].item {
 		return false
 	}
 	switch r.witness {
 	case RecentlyPlayed:
-		return abs(r.endedMS-other.endedMS) < repeatMS
+		return r.endedMS-group[0].endedMS < repeatMS
 	case ExtendedHistory:
-		return (r.startedMS == 0) != (other.startedMS == 0) && r.uploadedMS() == other.uploadedMS() && r.msPlayed == other.msPlayed
+		for _, have := range group {
+			if (have.startedMS == 0) == (r.startedMS == 0) || have.uploadedMS() != r.uploadedMS() || have.msPlayed != r.msPlayed {
+				return false
+			}
+		}
+		return true
 	}
 	return false
 }
