@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -74,8 +75,9 @@ type Report struct {
 
 	// Playback only: until when the play was followed (the last look at it, or when
 	// it was paused), what had been listened until then and what was left of the
-	// item to be heard, both in milliseconds (SeenMSLeft -1: not known; 0: paused). With an end from another witness they give a better time than
-	// MSPlayed, which was guessed from the looks alone.
+	// item to be heard, both in milliseconds (SeenMSLeft -1: not known; 0: paused).
+	// With an end from another witness they give a better time than MSPlayed, which
+	// was guessed from the looks alone.
 	SeenAt       time.Time
 	SeenMSPlayed int64
 	SeenMSError  int64 // how far SeenMSPlayed may be off, either way
@@ -130,12 +132,15 @@ func (r *Report) identity() [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// unixMilli is t in milliseconds since 1970, 0 for the zero time.
+// unixMilli is t in milliseconds since 1970, 0 for the zero time. Points count
+// nanoseconds in 64 bits: a time outside of the years 1678 to 2261 becomes the
+// nearest one within.
 func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.UnixMilli()
+	const most = math.MaxInt64/1_000_000 - 366*24*3_600_000
+	return min(max(t.UnixMilli(), -most), most)
 }
 
 // fromMilli is the reverse of unixMilli.

@@ -157,10 +157,16 @@ type reportRow struct {
 
 const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_error, seen_left, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
 
+// newReportRow stores an end that is less certain than farMS as one that is as
+// certain, and forgets a stamp that lies farther away: around would not find them.
 func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
+	stamp := unixMilli(r.Stamp)
+	if abs(stamp-unixMilli(r.EndedAt)) > farMS {
+		stamp = 0
+	}
 	return &reportRow{
 		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
-		endedErrorMS: r.EndedError.Milliseconds(), startedMS: unixMilli(r.StartedAt), stampMS: unixMilli(r.Stamp),
+		endedErrorMS: min(max(0, r.EndedError.Milliseconds()), farMS), startedMS: unixMilli(r.StartedAt), stampMS: stamp,
 		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
 		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft,
 		breakFromMS: unixMilli(r.Break.From), breakUntilMS: unixMilli(r.Break.Until), breakPlayed: r.Break.MSPlayed, breakMore: r.Break.MSMore,
