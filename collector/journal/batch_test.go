@@ -75,10 +75,7 @@ func snapshot(t testing.TB, j *journal.Journal, influx *database) []string {
 			all = append(all, key+": "+points[key])
 		}
 	}
-	for _, ns := range slices.Sorted(maps.Keys(influx.points)) {
-		all = append(all, influx.points[ns])
-	}
-	return all
+	return append(all, slices.Sorted(maps.Values(influx.points))...)
 }
 
 func TestUndoOfTheFirstOfTwoImportsLeavesTheSecond(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 // that has it, of the Web API's answers the latest.
 type catalogue struct {
 	tx       *transaction
+	nowMS    int64
 	items    map[int64]*itemRow
 	byName   map[string]*itemRow // by identity
 	lastItem int64
@@ -49,8 +50,8 @@ func itemIdentity(i *Item) string {
 	return string(rune(i.Kind)) + keySeparator + i.SongKey()
 }
 
-func newCatalogue(tx *transaction) (*catalogue, error) {
-	c := &catalogue{tx: tx, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}}
+func newCatalogue(tx *transaction, nowMS int64) (*catalogue, error) {
+	c := &catalogue{tx: tx, nowMS: nowMS, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}}
 	err := tx.get("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)", nil, []any{&c.lastItem, &c.lastFact})
 	if err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
@@ -74,8 +75,8 @@ func (c *catalogue) learn(said []learned) error {
 		return err
 	}
 
-	items := newInserter(c.tx, "INSERT INTO item", strings.ReplaceAll(itemColumns, "item.", ""))
-	newFacts := newInserter(c.tx, "INSERT INTO fact", "id, item, source, digest, seen_ms, content")
+	items := newInserter(c.tx, "INSERT OR ROLLBACK INTO item", strings.ReplaceAll(itemColumns, "item.", ""))
+	newFacts := newInserter(c.tx, "INSERT OR ROLLBACK INTO fact", "id, item, source, digest, seen_ms, content")
 	fresh := map[*itemRow]bool{}   // made here
 	unclear := map[*itemRow]bool{} // to be resolved anew
 	for i := range said {
@@ -310,19 +311,22 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 // moves tells whether the change of an item may change which reports are one play
 // (see sameSong), or an estimate made of its length.
 func (c *catalogue) moves(old, resolved *itemRow) (bool, error) {
-	if old.DurationMS != resolved.DurationMS && old.DurationMS != 0 {
+	if old.Kind != resolved.Kind {
 		return true, nil
 	}
-	if old.titleKey == resolved.titleKey && old.ISRC == resolved.ISRC && old.Kind == resolved.Kind && old.DurationMS == resolved.DurationMS &&
+	longer := old.DurationMS != resolved.DurationMS
+	if !longer && old.titleKey == resolved.titleKey && old.ISRC == resolved.ISRC &&
 		slices.Equal(old.Artists, resolved.Artists) && slices.Equal(old.AlbumArtists, resolved.AlbumArtists) {
 		return false, nil
 	}
-	var others bool
-	err := c.tx.get("SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?, ?) AND id <> ?)", []any{old.titleKey, resolved.titleKey, old.id}, []any{&others})
+	var matters bool
+	err := c.tx.get(`SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?1, ?2) AND id <> ?3)
+		OR ?4 AND EXISTS (SELECT 1 FROM play WHERE item = ?3 AND ms_source = ?5)`,
+		[]any{old.titleKey, resolved.titleKey, old.id, longer, Estimated}, []any{&matters})
 	if err != nil {
 		return false, fmt.Errorf("read catalogue: %w", err)
 	}
-	return others, nil
+	return matters, nil
 }
 
 // fill takes from a less trusted fact what is still missing.
@@ -360,7 +364,7 @@ func (c *catalogue) dirtyTotals(row *itemRow) error {
 			continue
 		}
 		_, err := c.tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, key, created_ms)
-			SELECT DISTINCT ?, account, ?, 0 FROM play WHERE item = ?`, kind, key, row.id)
+			SELECT DISTINCT ?, account, ?, ? FROM play WHERE item = ?`, kind, key, c.nowMS, row.id)
 		if err != nil {
 			return fmt.Errorf("queue totals: %w", err)
 		}

@@ -133,8 +133,8 @@ func (p *playRow) alike(other *playRow) bool {
 		p.msPlayed == other.msPlayed && p.msSource == other.msSource && p.circumstances == other.circumstances
 }
 
-// neighbours adds the plays in between, and one on either side: where the
-// listening time is an estimate it depends on the play before.
+// neighbours adds the plays in between, the one before and those of the first ms
+// after: where the listening time is an estimate it depends on the play before.
 func (d *derivation) neighbours() error {
 	for i, p := range slices.Concat(d.after, slices.Collect(maps.Values(d.before))) {
 		if i == 0 {
@@ -147,7 +147,7 @@ func (d *derivation) neighbours() error {
 	d.before = map[int64]*playRow{}
 	err := d.read(`play.account = ?1
 		AND play.point_ns >= coalesce((SELECT max(point_ns) FROM play WHERE account = ?1 AND point_ns < ?2), ?2)
-		AND play.point_ns <= coalesce((SELECT min(point_ns) FROM play WHERE account = ?1 AND point_ns >= ?3), ?3)`,
+		AND play.point_ns < coalesce((SELECT min(point_ns) / 1000000 + 1 FROM play WHERE account = ?1 AND point_ns >= ?3) * 1000000, ?3)`,
 		d.account, fromNS, untilNS)
 	if err != nil {
 		return err
@@ -258,13 +258,15 @@ func (d *derivation) save() error {
 			return fmt.Errorf("store plays: %w", err)
 		}
 	}
-	plays := newInserter(d.tx, "INSERT INTO play", strings.ReplaceAll(playColumns, "play.", ""))
+	plays := newInserter(d.tx, "INSERT OR ROLLBACK INTO play", strings.ReplaceAll(playColumns, "play.", ""))
 	for _, p := range changed {
 		if err := plays.add(p.values(d.account)...); err != nil {
 			return fmt.Errorf("store plays: %w", err)
 		}
 		if d.exported(p) {
 			queue.write(p)
+		} else {
+			queue.forget(p.id)
 		}
 		d.plays = append(d.plays, p.play(d.alias))
 	}
@@ -288,7 +290,7 @@ func (d *derivation) saveReports() error {
 	if err := d.tx.get("SELECT coalesce(max(id), 0) FROM report", nil, []any{&last}); err != nil {
 		return fmt.Errorf("read reports: %w", err)
 	}
-	reports := newInserter(d.tx, "INSERT INTO report", reportColumns)
+	reports := newInserter(d.tx, "INSERT OR ROLLBACK INTO report", reportColumns)
 	for i, c := range d.clusters {
 		play := d.ids[i]
 		for _, r := range c.reports {
@@ -339,7 +341,8 @@ func (q *queue) gone(p *playRow) { q.deletes = append(q.deletes, new(*p)) }
 // write queues the play.
 func (q *queue) write(p *playRow) { q.writes = append(q.writes, p) }
 
-// forget takes a play that is no more out of the queue.
+// forget takes a play that is no more, or not to be exported any more, out of the
+// queue.
 func (q *queue) forget(id int64) { q.forgotten = append(q.forgotten, id) }
 
 // totals queues what the play counts in.

@@ -16,3 +16,9 @@ func (j *Journal) Wipe(ctx context.Context) error {
 		return nil
 	})
 }
+
+// Identity is what makes two reports the same one.
+func (r *Report) Identity() string {
+	digest := r.identity()
+	return string(digest[:])
+}

@@ -16,7 +16,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func open(t testing.TB, options journal.Options) *journal.Journal {
 	t.Helper()
 	if options.Now == nil {
-		options.Now = func() time.Time { return noon.Add(24 * time.Hour) }
+		options.Now = func() time.Time { return noon.AddDate(1, 0, 0) }
 	}
 	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), options)
 	if err != nil {

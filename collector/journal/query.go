@@ -137,7 +137,7 @@ func (j *Journal) Playback(ctx context.Context, account string) ([]byte, error) 
 func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
 	var reports []Report
 	err := j.read(ctx, func(tx *transaction) error {
-		catalogue, err := newCatalogue(tx)
+		catalogue, err := newCatalogue(tx, j.now())
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Reco
 			return err
 		}
 		r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch, outcomes: make([]Outcome, len(w.Reports))}
-		if r.catalogue, err = newCatalogue(tx); err != nil {
+		if r.catalogue, err = newCatalogue(tx, j.now()); err != nil {
 			return err
 		}
 		if w.Page != nil {
@@ -240,21 +240,8 @@ func (r *recording) held(reports []Report) (map[[16]byte]heldReport, error) {
 // differs from before.
 func (r *recording) derive() error {
 	touched := slices.Concat(r.added, r.removed, r.claimed)
-	for _, row := range r.catalogue.rekeyed {
-		moved, err := r.reports("item = ?", row.id)
-		if err != nil {
-			return err
-		}
-		held := map[[16]byte]bool{}
-		for _, t := range touched {
-			held[t.digest] = true
-		}
-		touched = append(touched, slices.DeleteFunc(moved, func(m *reportRow) bool { return held[m.digest] })...)
-	}
-	for _, near := range apart(touched) {
-		if err := r.deriveAround(near); err != nil {
-			return err
-		}
+	if err := r.deriveAll(touched); err != nil {
+		return err
 	}
 	for _, row := range r.catalogue.changed {
 		if err := r.resend(row); err != nil {
@@ -262,6 +249,66 @@ func (r *recording) derive() error {
 		}
 	}
 	return nil
+}
+
+// deriveAll derives the plays around the touched reports, and around those whose
+// items have changed so that they may be of other plays now: whoever played them.
+func (r *recording) deriveAll(touched []*reportRow) error {
+	held := map[[16]byte]bool{}
+	for _, t := range touched {
+		held[t.digest] = true
+	}
+	others := map[int64]*recording{}
+	moved := map[int64][]*reportRow{r.account: touched}
+	for _, row := range r.catalogue.rekeyed {
+		accounts, err := r.accountsWith(row)
+		if err != nil {
+			return err
+		}
+		for id, alias := range accounts {
+			of := r
+			if id != r.account {
+				if others[id] == nil {
+					others[id] = &recording{journal: r.journal, tx: r.tx, account: id, alias: alias, catalogue: r.catalogue}
+				}
+				of = others[id]
+			}
+			reports, err := of.reports("item = ?", row.id)
+			if err != nil {
+				return err
+			}
+			moved[id] = append(moved[id], slices.DeleteFunc(reports, func(m *reportRow) bool { return id == r.account && held[m.digest] })...)
+		}
+	}
+	for _, near := range apart(moved[r.account]) {
+		if err := r.deriveAround(near); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(others)) {
+		for _, near := range apart(moved[id]) {
+			if err := others[id].deriveAround(near); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// accountsWith returns the aliases of all who have reports of an item.
+func (r *recording) accountsWith(row *itemRow) (map[int64]string, error) {
+	accounts := map[int64]string{}
+	err := r.tx.each("SELECT id, alias FROM account WHERE EXISTS (SELECT 1 FROM report WHERE item = ? AND report.account = account.id)", []any{row.id}, func(rows *sql.Rows) error {
+		var id int64
+		var alias string
+		err := rows.Scan(&id, &alias)
+		accounts[id] = alias
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	return accounts, nil
 }
 
 // apart splits reports into groups that are far enough from each other to be
@@ -302,18 +349,30 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 	return reports, r.catalogue.loadItems()
 }
 
-// around reads all reports that may be in one chain with the touched ones. A
-// chain may lead from report to report further and further away; it is followed
-// until nothing more turns up.
+// around reads all reports that may be in one chain with the touched ones, which
+// may be new or gone. A chain may lead from report to report further and further
+// away; it is followed until nothing more turns up.
 func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 	reach := reachOf(touched)
 	byDigest := map[[16]byte]*reportRow{}
-	for _, t := range touched {
-		byDigest[t.digest] = t
-	}
 	titles := map[string]bool{}
+	var stored []int64
 	for _, t := range touched {
 		titles[t.item.titleKey] = true
+		if t.id == 0 {
+			byDigest[t.digest] = t
+		} else {
+			stored = append(stored, t.id) // and may have come to another play since it was read
+		}
+	}
+	if len(stored) > 0 {
+		found, err := r.reports("id "+inList, list(stored))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			byDigest[f.digest] = f
+		}
 	}
 	var read span
 	for first := true; first || reach.from < read.from || reach.until > read.until; first = false {
@@ -326,8 +385,7 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, vague...)
-		for _, f := range found {
+		for _, f := range slices.Concat(found, vague) {
 			if byDigest[f.digest] != nil {
 				continue
 			}
@@ -337,19 +395,12 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 			}
 		}
 	}
-	for _, gone := range r.removed {
-		delete(byDigest, gone.digest)
-	}
 	return slices.SortedFunc(maps.Values(byDigest), compareReports), nil
 }
 
 // chains splits reports, which are in order, into those of one title whose times
 // touch.
 func chains(reports []*reportRow) [][]*reportRow {
-	type open struct {
-		chain int
-		until int64
-	}
 	byTitle := map[string][]*reportRow{}
 	for _, r := range reports {
 		byTitle[r.item.titleKey] = append(byTitle[r.item.titleKey], r)
@@ -382,36 +433,86 @@ func chains(reports []*reportRow) [][]*reportRow {
 
 // deriveAround derives the chains that the touched reports are in.
 func (r *recording) deriveAround(touched []*reportRow) error {
-	reports, err := r.around(touched)
-	if err != nil {
-		return err
+	for {
+		reports, err := r.around(touched)
+		if err != nil {
+			return err
+		}
+		stale, stirred := affected(touched, chains(reports))
+		// A play whose items have changed may hold reports of what are other chains
+		// now, far away.
+		left, err := r.missing(stale, reports)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			touched = slices.Concat(touched, left)
+			continue
+		}
+		d := derivation{recording: r, stale: stale}
+		for _, chain := range stirred {
+			d.clusters = append(d.clusters, merge(chain)...)
+		}
+		return d.apply()
 	}
-	stirred := map[*reportRow]bool{}
-	stale := map[int64]bool{} // plays to be derived anew
+}
+
+// affected returns the plays that have to be derived anew, and the chains which
+// their reports and the touched ones are in.
+func affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]bool, chains [][]*reportRow) {
+	stirred := map[[16]byte]bool{}
+	stale = map[int64]bool{}
 	for _, t := range touched {
-		stirred[t] = true
+		stirred[t.digest] = true
 		stale[t.play] = true
 	}
-	delete(stale, 0)
-	d := derivation{recording: r, stale: stale}
-	waiting := chains(reports)
 	for again := true; again; {
 		again = false
 		waiting = slices.DeleteFunc(waiting, func(chain []*reportRow) bool {
-			if !slices.ContainsFunc(chain, func(x *reportRow) bool { return stirred[x] || stale[x.play] }) {
+			if !slices.ContainsFunc(chain, func(x *reportRow) bool { return stirred[x.digest] || x.play != 0 && stale[x.play] }) {
 				return false
 			}
 			for _, x := range chain {
-				if x.play != 0 && !stale[x.play] {
+				if !stale[x.play] {
 					stale[x.play] = true
 					again = true // its other reports may be in another chain
 				}
 			}
-			d.clusters = append(d.clusters, merge(chain)...)
+			chains = append(chains, chain)
 			return true
 		})
 	}
-	return d.apply()
+	delete(stale, 0) // of new reports
+	return stale, chains
+}
+
+// missing returns the reports of plays that are not among those given.
+func (r *recording) missing(plays map[int64]bool, reports []*reportRow) ([]*reportRow, error) {
+	if len(plays) == 0 {
+		return nil, nil
+	}
+	have := map[int64]bool{}
+	for _, x := range reports {
+		have[x.id] = true
+	}
+	var missing []int64
+	err := r.tx.each("SELECT id FROM report WHERE play "+inList, []any{list(slices.Collect(maps.Keys(plays)))}, func(rows *sql.Rows) error {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if !have[id] {
+			missing = append(missing, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read reports: %w", err)
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	return r.reports("id "+inList, list(missing))
 }
 
 // pointBase is the time of a point below its ms: plays of one ms are told apart

@@ -72,7 +72,7 @@ CREATE TABLE report (
 	ended_ms     INTEGER NOT NULL,
 	digest       BLOB NOT NULL,
 	item         INTEGER NOT NULL REFERENCES item DEFERRABLE INITIALLY DEFERRED,
-	fact         INTEGER REFERENCES fact DEFERRABLE INITIALLY DEFERRED,
+	fact         INTEGER,
 	play         INTEGER NOT NULL,
 	batch        INTEGER REFERENCES batch DEFERRABLE INITIALLY DEFERRED,
 	ended_error_ms INTEGER NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE report (
 ) STRICT;
 CREATE INDEX report_play ON report (play);
 CREATE INDEX report_item ON report (item);
-CREATE INDEX report_fact ON report (fact);
+
 CREATE INDEX report_batch ON report (batch) WHERE batch IS NOT NULL;
 -- The few whose end is so uncertain that a look at the time around is not enough.
 CREATE INDEX report_vague ON report (account, ended_ms) WHERE vague = 1;
