@@ -137,8 +137,8 @@ func (p *playRow) estimate(previousMS int64) {
 		ms = p.endedMS - previousMS
 	}
 	if p.item.DurationMS == 0 {
-		ms = min(ms, 10*60_000) // of an unknown length: no more than most have
+		ms = min(max(ms, shortestListedMS), 10*60_000) // of an unknown length: no more than most have
 	}
-	p.msPlayed = ms
+	p.msPlayed = max(ms, min(p.item.DurationMS, shortestListedMS))
 	p.msError = max(0, ms-shortestListedMS)
 }

@@ -275,7 +275,7 @@ func groupsOf(chain []*reportRow, w Witness) [][]*reportRow {
 		switch {
 		case at < 0:
 			groups = append(groups, []*reportRow{r})
-		case groups[at][0].startedMS == 0:
+		case groups[at][0].startedMS == 0 && r.startedMS != 0:
 			groups[at] = slices.Insert(groups[at], 0, r) // the one that knows more is asked first
 		default:
 			groups[at] = append(groups[at], r)
