@@ -233,7 +233,7 @@ func (d *derivation) save() error {
 		}
 		if old != nil {
 			drop = append(drop, old.id)
-			if old.item != p.item || old.endedMS != p.endedMS {
+			if old.item != p.item || old.endedMS != p.endedMS || !d.exported(p) {
 				queue.totals(old)
 			}
 		}

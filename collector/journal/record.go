@@ -349,16 +349,29 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 	return reports, r.catalogue.loadItems()
 }
 
+// surroundings are reports of some time, in order. Of the titles named, all are
+// there that have to do with each other within reach.
+type surroundings struct {
+	reports []*reportRow
+	titles  map[string]bool
+	reach   span
+}
+
+// hold tells whether the whole chain of a report is there.
+func (s *surroundings) hold(x *reportRow) bool {
+	from, until := x.reach()
+	return s.titles[x.item.titleKey] && until >= s.reach.from && from <= s.reach.until
+}
+
 // around reads all reports that may be in one chain with the touched ones, which
 // may be new or gone. A chain may lead from report to report further and further
 // away; it is followed until nothing more turns up.
-func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
-	reach := reachOf(touched)
+func (r *recording) around(touched []*reportRow) (*surroundings, error) {
+	s := &surroundings{titles: map[string]bool{}, reach: reachOf(touched)}
 	byDigest := map[[16]byte]*reportRow{}
-	titles := map[string]bool{}
 	var stored []int64
 	for _, t := range touched {
-		titles[t.item.titleKey] = true
+		s.titles[t.item.titleKey] = true
 		if t.id == 0 {
 			byDigest[t.digest] = t
 		} else {
@@ -375,8 +388,8 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 		}
 	}
 	var read span
-	for first := true; first || reach.from < read.from || reach.until > read.until; first = false {
-		read = reach
+	for first := true; first || s.reach != read; first = false {
+		read = s.reach
 		found, err := r.reports("ended_ms BETWEEN ? AND ?", read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
 		if err != nil {
 			return nil, err
@@ -386,16 +399,19 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 			return nil, err
 		}
 		for _, f := range slices.Concat(found, vague) {
-			if byDigest[f.digest] != nil {
-				continue
+			if byDigest[f.digest] == nil {
+				byDigest[f.digest] = f
 			}
-			byDigest[f.digest] = f
-			if from, until := f.reach(); titles[f.item.titleKey] && until >= reach.from && from <= reach.until {
-				reach.from, reach.until = min(reach.from, from), max(reach.until, until)
+		}
+		for _, f := range byDigest {
+			if s.hold(f) {
+				from, until := f.reach()
+				s.reach = span{min(s.reach.from, from), max(s.reach.until, until)}
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(byDigest), compareReports), nil
+	s.reports = slices.SortedFunc(maps.Values(byDigest), compareReports)
+	return s, nil
 }
 
 // chains splits reports, which are in order, into those of one title whose times
@@ -434,14 +450,14 @@ func chains(reports []*reportRow) [][]*reportRow {
 // deriveAround derives the chains that the touched reports are in.
 func (r *recording) deriveAround(touched []*reportRow) error {
 	for {
-		reports, err := r.around(touched)
+		surroundings, err := r.around(touched)
 		if err != nil {
 			return err
 		}
-		stale, stirred := affected(touched, chains(reports))
+		stale, stirred := affected(touched, chains(surroundings.reports))
 		// A play whose items have changed may hold reports of what are other chains
-		// now, far away.
-		left, err := r.missing(stale, reports)
+		// now, perhaps far away.
+		left, err := r.missing(stale, surroundings)
 		if err != nil {
 			return err
 		}
@@ -486,14 +502,14 @@ func affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]boo
 	return stale, chains
 }
 
-// missing returns the reports of plays that are not among those given.
-func (r *recording) missing(plays map[int64]bool, reports []*reportRow) ([]*reportRow, error) {
+// missing returns the reports of plays whose chains are not there, or not whole.
+func (r *recording) missing(plays map[int64]bool, s *surroundings) ([]*reportRow, error) {
 	if len(plays) == 0 {
 		return nil, nil
 	}
-	have := map[int64]bool{}
-	for _, x := range reports {
-		have[x.id] = true
+	whole := map[int64]bool{}
+	for _, x := range s.reports {
+		whole[x.id] = s.hold(x)
 	}
 	var missing []int64
 	err := r.tx.each("SELECT id FROM report WHERE play "+inList, []any{list(slices.Collect(maps.Keys(plays)))}, func(rows *sql.Rows) error {
@@ -501,7 +517,7 @@ func (r *recording) missing(plays map[int64]bool, reports []*reportRow) ([]*repo
 		if err := rows.Scan(&id); err != nil {
 			return err
 		}
-		if !have[id] {
+		if !whole[id] {
 			missing = append(missing, id)
 		}
 		return nil
