@@ -40,17 +40,21 @@ func (c *loginCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	learn := func(err error) {
+		if err := quota.Learn(ctx, err); err != nil {
+			log.Error("cannot keep how long Spotify asked to wait", "err", err)
+		}
+	}
 	authorization, err := app.Login(ctx, config.tokens(), spotify.LoginOptions{
 		Alias:         c.Account,
 		ListenAddress: config.LoginAddress,
 		In:            p.stdin,
 		Out:           p.stderr,
 		Force:         c.Force,
+		Answered:      learn,
 	})
-	if learnErr := quota.Learn(ctx, err); learnErr != nil {
-		log.Error("cannot keep how long Spotify asked to wait", "err", learnErr)
-	}
 	if err != nil {
+		learn(err)
 		return err
 	}
 	expiry := spotify.AuthorizationExpiry(authorization.AuthorizedAt)

@@ -30,6 +30,10 @@ type LoginOptions struct {
 	In    io.Reader // lines that a person pastes; nil: none
 	Out   io.Writer // what the person reads; nil: nobody
 	Force bool      // put another person under a known alias
+
+	// Answered is told what GET /me returned, nil included: a Retry-After binds
+	// also if the login is stored all the same. Nil: nobody is told.
+	Answered func(error)
 }
 
 // Login leads a person through the authorization of this app (Authorization
@@ -248,6 +252,9 @@ func (l *login) finish(ctx context.Context, query url.Values) (Authorization, er
 		return auth.Token.AccessToken, nil
 	}}
 	profile, profileErr := once.me(ctx)
+	if l.options.Answered != nil {
+		l.options.Answered(profileErr)
+	}
 	if ctx.Err() != nil {
 		return Authorization{}, context.Cause(ctx)
 	}

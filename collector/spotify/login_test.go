@@ -320,10 +320,14 @@ func TestLoginWhileTheAppIsLocked(t *testing.T) {
 	// Premium has lapsed, the person is not on the list yet, a Retry-After is
 	// not over: all heal without another login.
 	s := &accounts{me: reply(403, "Active premium subscription required for the owner of the app.")}
-	l := startLogin(t, s, newcomer(t))
+	var answer error
+	l := startLogin(t, s, newcomer(t), func(o *spotify.LoginOptions) { o.Answered = func(err error) { answer = err } })
 	fmt.Fprintln(l.paste, s.authorize(t, l.out.address(t)))
 	if err := <-l.done; err != nil {
 		t.Fatal(err)
+	}
+	if spotify.ReasonOf(answer) != spotify.ReasonPremium {
+		t.Errorf("whoever keeps the quota is told: %v", answer)
 	}
 	if _, err := l.tokens.Load("me"); err != nil {
 		t.Error(err)
