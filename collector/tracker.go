@@ -575,13 +575,13 @@ func earlier(a, b time.Time) time.Time {
 // end makes the report of the play: when it ended, how sure that is, why, and
 // what was listened since the last look.
 func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, moreError time.Duration) journal.Report {
-	left, seen := o.left(), o.SeenAt
+	seen, still := o.SeenAt, time.Time{}
 	if !o.Playing && !o.PausedAt.IsZero() {
-		left, seen = 0, o.PausedAt // it stands still
+		seen, still = o.PausedAt, o.SeenAt
 	}
-	leftMS := left.Milliseconds()
-	if left < 0 {
-		leftMS = -1
+	leftMS := int64(-1)
+	if left := o.left(); left >= 0 {
+		leftMS = left.Milliseconds()
 	}
 	var skipped *bool
 	switch reason {
@@ -594,7 +594,7 @@ func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, mo
 		Witness: journal.Playback, Item: o.Item,
 		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
 		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
-		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: o.Uncertain.Milliseconds(), SeenMSLeft: leftMS, Break: o.Break,
+		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: o.Uncertain.Milliseconds(), SeenMSLeft: leftMS, SeenStillAt: still.Truncate(time.Millisecond), Break: o.Break,
 		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
 		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,
 		Skipped: skipped,

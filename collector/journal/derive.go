@@ -111,6 +111,12 @@ func (r *reportRow) playedUntil(endedMS int64) (ms, errorMS int64) {
 	}
 	after = max(0, after)
 	switch {
+	case r.seenStillMS != 0: // paused; if it went on, then after the last look
+		more := max(0, endedMS-r.seenStillMS)
+		if r.seenLeft >= 0 {
+			more = min(more, r.seenLeft)
+		}
+		return r.seenPlayed, r.seenError + max(more, finishMS)
 	case r.seenLeft < 0:
 		return r.seenPlayed + after, r.seenError + max(after, finishMS)
 	case abs(after-r.seenLeft) <= finishMS: // heard to the end without a pause
@@ -139,6 +145,14 @@ func (p *playRow) estimate(previousMS int64) {
 	if p.item.DurationMS == 0 {
 		ms = min(max(ms, shortestListedMS), 10*60_000) // of an unknown length: no more than most have
 	}
-	p.msPlayed = max(ms, min(p.item.DurationMS, shortestListedMS))
-	p.msError = max(0, ms-shortestListedMS)
+	shortest := int64(shortestListedMS)
+	if p.item.DurationMS != 0 {
+		shortest = min(shortest, p.item.DurationMS)
+	}
+	if p.msPlayed = ms; ms < shortest {
+		// The play before cannot have ended so late.
+		p.msPlayed = shortest
+		ms = max(p.item.DurationMS, shortest)
+	}
+	p.msError = ms - shortest
 }

@@ -168,7 +168,7 @@ func (r *reportRow) ends() []int64 {
 	switch {
 	case r.witness == AccountData:
 		return []int64{r.endedMS + 30_000}
-	case r.witness == Playback && r.seenMS != 0 && r.seenLeft == 0:
+	case r.witness == Playback && r.seenStillMS != 0:
 		return []int64{r.endedMS, r.seenMS}
 	}
 	return []int64{r.endedMS}

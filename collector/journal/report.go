@@ -75,13 +75,17 @@ type Report struct {
 
 	// Playback only: until when the play was followed (the last look at it, or when
 	// it was paused), what had been listened until then and what was left of the
-	// item to be heard, both in milliseconds (SeenMSLeft -1: not known; 0: paused).
+	// item to be heard, both in milliseconds (SeenMSLeft
+	// -1: not known).
 	// With an end from another witness they give a better time than MSPlayed, which
 	// was guessed from the looks alone.
 	SeenAt       time.Time
 	SeenMSPlayed int64
 	SeenMSError  int64 // how far SeenMSPlayed may be off, either way
 	SeenMSLeft   int64
+	// SeenStillAt is the last look if the play was paused at SeenAt and stood still
+	// until then; zero if it sounded at SeenAt.
+	SeenStillAt time.Time
 
 	// Break is where one play may have been two.
 	Break Break
@@ -139,9 +143,11 @@ func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	const most = math.MaxInt64/1_000_000 - 366*24*3_600_000
-	return min(max(t.UnixMilli(), -most), most)
+	return min(max(t.UnixMilli(), -latestMS), latestMS)
 }
+
+// latestMS is the latest end that a play can have.
+const latestMS = math.MaxInt64/1_000_000 - 366*24*3_600_000
 
 // fromMilli is the reverse of unixMilli.
 func fromMilli(ms int64) time.Time {

@@ -146,6 +146,7 @@ type reportRow struct {
 	seenPlayed   int64
 	seenError    int64
 	seenLeft     int64
+	seenStillMS  int64
 	breakFromMS  int64
 	breakUntilMS int64
 	breakPlayed  int64
@@ -155,7 +156,7 @@ type reportRow struct {
 	index int // of a new report: its place in the list given
 }
 
-const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_error, seen_left, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
+const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_error, seen_left, seen_still_ms, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
 
 // newReportRow stores an end that is less certain than farMS as one that is as
 // certain, and forgets a stamp that lies farther away: around would not find them.
@@ -168,7 +169,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
 		endedErrorMS: min(max(0, r.EndedError.Milliseconds()), farMS), startedMS: unixMilli(r.StartedAt), stampMS: stamp,
 		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
-		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft,
+		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft, seenStillMS: unixMilli(r.SeenStillAt),
 		breakFromMS: unixMilli(r.Break.From), breakUntilMS: unixMilli(r.Break.Until), breakPlayed: r.Break.MSPlayed, breakMore: r.Break.MSMore,
 		circumstances: circumstances{
 			contextType: r.ContextType, contextURI: r.ContextURI, device: r.Device, deviceType: r.DeviceType,
@@ -180,7 +181,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 
 func (r *reportRow) values(account int64) []any {
 	return append([]any{r.id, account, r.witness, r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
 }
 
 // orNull stores 0 as NULL.
@@ -206,7 +207,7 @@ func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error)
 			vague       bool // follows from the rest
 		)
 		targets := append([]any{&r.id, &account, &r.witness, &r.endedMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
-			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
+			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.seenStillMS, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
 		if err := rows.Scan(targets...); err != nil {
 			return nil, fmt.Errorf("read reports: %w", err)
 		}
@@ -281,7 +282,7 @@ func (r *reportRow) report() Report {
 		EndedAt: fromMilli(r.endedMS), EndedError: time.Duration(r.endedErrorMS) * time.Millisecond,
 		StartedAt: fromMilli(r.startedMS), Stamp: fromMilli(r.stampMS),
 		MSPlayed: r.msPlayed, MSPlayedError: r.msError,
-		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSError: r.seenError, SeenMSLeft: r.seenLeft,
+		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSError: r.seenError, SeenMSLeft: r.seenLeft, SeenStillAt: fromMilli(r.seenStillMS),
 		Break:       Break{From: fromMilli(r.breakFromMS), Until: fromMilli(r.breakUntilMS), MSPlayed: r.breakPlayed, MSMore: r.breakMore},
 		ContextType: r.contextType, ContextURI: r.contextURI, Device: r.device, DeviceType: r.deviceType,
 		Platform: r.platform, Country: r.country, ReasonStart: r.reasonStart, ReasonEnd: r.reasonEnd,

@@ -85,6 +85,7 @@ CREATE TABLE report (
 	seen_played  INTEGER NOT NULL, -- ms listened until then
 	seen_error   INTEGER NOT NULL, -- ms that may be off
 	seen_left    INTEGER NOT NULL, -- ms of the item that were left then; -1: not known
+	seen_still_ms INTEGER NOT NULL, -- until when it was seen paused; 0: it was not
 	break_from_ms  INTEGER NOT NULL, -- Playback: where it may have been two plays
 	break_until_ms INTEGER NOT NULL,
 	break_played   INTEGER NOT NULL, -- ms listened until break_from_ms
