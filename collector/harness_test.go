@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,19 +91,25 @@ func (w *world) journal() *journal.Journal {
 	return j
 }
 
-// run runs a collector on a journal until the time given.
-func (w *world) run(j *journal.Journal, until time.Time, options collector.Options) *collector.Collector {
+// collector makes a collector of the world's accounts.
+func (w *world) collector(j *journal.Journal, options collector.Options) *collector.Collector {
 	w.t.Helper()
 	options.Journal = j
 	options.Tokens = w.tokens
 	if options.Quota == nil {
-		options.Quota = collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
+		options.Quota = collector.NewQuota(j, clientID, budget, clock.Clock{}, options.Log)
 	}
 	options.App = w.app(options.Quota.Before)
 	if testing.Verbose() && os.Getenv("TRUTH_LOG") != "" {
 		options.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	c := collector.New(options)
+	return collector.New(options)
+}
+
+// run runs a collector on a journal until the time given.
+func (w *world) run(j *journal.Journal, until time.Time, options collector.Options) *collector.Collector {
+	w.t.Helper()
+	c := w.collector(j, options)
 	ctx, cancel := context.WithDeadline(w.t.Context(), until)
 	defer cancel()
 	if err := c.Run(ctx); err != nil {
@@ -138,6 +146,103 @@ func (w *world) alter(pattern, by string) {
 	w.tamper = func(endpoint string, r *http.Response) {
 		if endpoint == spotifysim.EndpointPlayer {
 			replace(w.t, r, func(body []byte) []byte { return expression.ReplaceAll(body, []byte(by)) })
+		}
+	}
+}
+
+// running is a collector at work beside a test.
+type running struct {
+	*collector.Collector
+	stop func() // and wait until it has ended
+}
+
+// start runs a collector on a journal until it is stopped, at the latest when the
+// test ends.
+func (w *world) start(j *journal.Journal, options collector.Options) running {
+	w.t.Helper()
+	c, ctx := w.collector(j, options), w.t.Context()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	stop := func() {
+		cancel()
+		<-done
+	}
+	w.t.Cleanup(stop)
+	return running{c, stop}
+}
+
+// open opens the journal until the test ends.
+func (w *world) open() *journal.Journal {
+	w.t.Helper()
+	j := w.journal()
+	w.t.Cleanup(func() {
+		if err := j.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return j
+}
+
+// account is the state of an account, which must be there.
+func (r running) account(t testing.TB, alias string) collector.AccountState {
+	t.Helper()
+	for _, a := range r.State().Accounts {
+		if a.Account == alias {
+			return a
+		}
+	}
+	t.Fatalf("there is no account %s", alias)
+	panic("not reached")
+}
+
+// lines keeps what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, string(p))
+	return len(p), nil
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// with returns the lines that hold a text.
+func (l *lines) with(text string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for _, line := range l.text {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// check holds what is recorded against what was played: of plays of 30 s and more
+// none may be missing or doubled.
+func (w *world) check(j *journal.Journal) {
+	w.t.Helper()
+	records := recorded(w.t, j)
+	_, lost, extra := match(w.played(), records)
+	for _, p := range lost {
+		if p.ms >= counted {
+			w.t.Errorf("lost: %s ended %v, %d ms", p.uri, p.ended, p.ms)
+		}
+	}
+	for _, p := range extra {
+		if p.ms >= counted {
+			w.t.Errorf("one too many: %s ended %v, %d ms", p.uri, p.ended, p.ms)
 		}
 	}
 }

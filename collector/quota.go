@@ -27,12 +27,11 @@ const (
 	unnamedLockOut   = time.Hour
 	// refusedBudget is the reason of a Refusal that is not Spotify's.
 	refusedBudget = "budget"
-	// playerReserve and catalogueReserve are the shares of the budget that the
-	// player, and everything that can wait, leave to recently-played: it is what
-	// loses no play.
-	playerReserve    = 0.05
-	catalogueReserve = 0.25
 )
+
+// playerReserve is what of a budget the player leaves to recently-played, which is
+// what loses no play. Everything that can wait leaves twice as much.
+func playerReserve(budget float64) float64 { return min(50, budget/3) }
 
 // Quota is what a client id may ask of the Web API: a budget per rolling 24 h and
 // the deadline of the last Retry-After. It lives in the journal, so that it
@@ -90,9 +89,9 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 		switch endpoint {
 		case "recently_played", "me":
 		case "player":
-			limit -= max(1, limit*playerReserve)
+			limit -= playerReserve(limit)
 		default:
-			limit -= max(1, limit*catalogueReserve)
+			limit -= 2 * playerReserve(limit)
 		}
 		if float64(state.Used)+1 > limit {
 			return &Refusal{Reason: refusedBudget}
@@ -191,7 +190,8 @@ func (q *Quota) State(ctx context.Context) (QuotaState, error) {
 	if err != nil {
 		return QuotaState{}, err
 	}
-	s := QuotaState{Used: state.Used, Limit: int(q.limit(state)), Shared: state.Shared}
+	s := QuotaState{Used: state.Used, Limit: int(q.limit(state))}
+	s.Shared = state.Shared && s.Limit < q.budget // and not forgotten since
 	if q.clock.Now().Before(state.Until) {
 		s.Until, s.Why = state.Until, state.Why
 	}

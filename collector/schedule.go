@@ -11,11 +11,12 @@ const (
 	// in an hour of the week with the average number of starts.
 	looksPlaying = 120.0
 	looksIdle    = 45.0
-	// Between two looks, whatever the budget.
+	// Between two looks; the longest ones if the budget does for what is wanted.
 	shortestPlaying = 30 * time.Second
 	longestPlaying  = 3 * time.Minute
 	shortestIdle    = 45 * time.Second
 	longestIdle     = 10 * time.Minute
+	longestShort    = 3 * time.Hour // with a budget that does for next to nothing
 	// wakeful is how much more an idle player is looked at right after it stopped.
 	wakeful = 15 * time.Minute
 
@@ -30,8 +31,10 @@ const (
 	confirmAfterSession = 90 * time.Second
 	listEveryBusy       = 20 * time.Minute
 	listEveryQuiet      = time.Hour
-	// listCost is what of a day's budget recently-played is expected to take.
-	listCost = 80.0
+	// listCost is what of a day's budget recently-played is expected to take for an
+	// account, and listShare the share of the budget that it may take for all.
+	listCost  = 80.0
+	listShare = 0.6
 )
 
 // horizons are the times ahead for which the budget has to last.
@@ -55,7 +58,8 @@ func (q *Quota) pace(ctx context.Context, wishes []wish) (float64, error) {
 	if state.Limit == 0 || len(wishes) == 0 {
 		return 1, nil
 	}
-	room := float64(state.Limit)*(1-playerReserve) - min(listCost*float64(len(wishes)), float64(state.Limit)/3)
+	limit := float64(state.Limit)
+	room := limit - playerReserve(limit) - min(listCost*float64(len(wishes)), limit/3)
 	best := math.Inf(1)
 	for _, horizon := range horizons {
 		used, err := q.within(ctx, 24*time.Hour-horizon)
@@ -113,6 +117,19 @@ func (p *poller) planList(now time.Time) {
 		}
 		p.listing.due = earlier(p.listing.due, confirm)
 	}
+	if soonest := p.listedAt.Add(p.listEvery()); soonest.After(p.listing.due) {
+		p.listing.due = soonest
+	}
+}
+
+// listEvery is how often the budget has room for recently-played.
+func (p *poller) listEvery() time.Duration {
+	if p.options.Quota.budget == 0 {
+		return 0
+	}
+	p.Collector.mu.Lock()
+	defer p.Collector.mu.Unlock()
+	return time.Duration(24 * float64(time.Hour) * float64(len(p.pollers)) / (listShare * float64(p.options.Quota.budget)))
 }
 
 // idle is for how long nothing has played, 0 if something does.
@@ -149,19 +166,13 @@ func (p *poller) pace(ctx context.Context, now time.Time) (float64, error) {
 
 // between is the time from one look to the next.
 func between(playing bool, pace, curiosity float64, idle time.Duration) time.Duration {
-	if playing {
-		return interval(looksPlaying*pace, shortestPlaying, longestPlaying)
+	looks, shortest, longest := looksPlaying, shortestPlaying, longestPlaying
+	if !playing {
+		looks, shortest, longest = looksIdle*curiosity, shortestIdle, longestIdle
+		if idle < wakeful {
+			looks *= 1.5
+		}
 	}
-	looks := looksIdle * curiosity * pace
-	if idle < wakeful {
-		looks *= 1.5
-	}
-	return interval(looks, shortestIdle, longestIdle)
-}
-
-func interval(anHour float64, shortest, longest time.Duration) time.Duration {
-	if anHour <= 0 {
-		return longest
-	}
-	return min(longest, max(shortest, time.Duration(float64(time.Hour)/anHour)))
+	wait := min(longest.Seconds(), time.Hour.Seconds()/looks) / pace // pace 0: infinite
+	return time.Duration(min(longestShort.Seconds(), max(shortest.Seconds(), wait)) * float64(time.Second))
 }

@@ -1,0 +1,562 @@
+package collector_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+)
+
+// evening plays four hours of tracks.
+func evening(m spotifysim.Moment) {
+	var tracks []spotifysim.Item
+	for i := range 80 {
+		tracks = append(tracks, spotifysim.NewTrack(fmt.Sprintf("Track %d", i), "Somebody", 3*time.Minute))
+	}
+	m.Play(tracks...)
+}
+
+// about allows for the time that other requests take.
+func about(a, b time.Duration) bool { return (a - b).Abs() < 5*time.Second }
+
+// TestFailures lets requests fail in every way for two hours of listening, and then
+// no more.
+func TestFailures(t *testing.T) {
+	const outage = 2 * time.Hour
+	tests := []struct {
+		name   string
+		kind   spotifysim.FaultKind
+		reason spotify.Reason
+	}{
+		{"502", spotifysim.ServerError, spotify.ReasonServer},
+		{"502 with a page", spotifysim.ServerErrorHTML, spotify.ReasonServer},
+		{"502 without a body", spotifysim.ServerErrorEmpty, spotify.ReasonServer},
+		{"403", spotifysim.Forbidden, spotify.ReasonServer},
+		{"captive portal", spotifysim.HTML, spotify.ReasonDecode},
+		{"truncated", spotifysim.Truncated, spotify.ReasonDecode},
+		{"aborted", spotifysim.Aborted, spotify.ReasonNetwork},
+		{"reset", spotifysim.Reset, spotify.ReasonNetwork},
+		{"hanging", spotifysim.Hang, spotify.ReasonNetwork},
+		{"401 again and again", spotifysim.Unauthorized, spotify.ReasonAuth},
+		{"no Premium", spotifysim.PremiumRequired, spotify.ReasonPremium},
+		{"not registered", spotifysim.NotRegistered, spotify.ReasonNotRegistered},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				other := w.sim.AddUser("other", "Other")
+				w.login("other", other)
+				from := time.Now().Add(30 * time.Minute)
+				w.sim.Fault(spotifysim.Fault{Kind: test.kind, User: w.user, From: from, Until: from.Add(outage)})
+				evening(w.user.Now())
+				j := w.open()
+				var log lines
+				c := w.start(j, collector.Options{Log: log.logger()})
+
+				time.Sleep(30*time.Minute - time.Second)
+				before := c.account(t, "me")
+				if before.Up == nil || !*before.Up || before.LastFailure != nil || before.LastSuccess.Before(from.Add(-time.Minute)) {
+					t.Errorf("before the outage: %+v", before)
+				}
+				time.Sleep(outage)
+				during := c.account(t, "me")
+				if *during.Up || spotify.ReasonOf(during.LastFailure) != test.reason || during.Failures[test.reason] == 0 ||
+					during.LastSuccess.After(from) || during.NextReason != "after a failure: "+string(test.reason) {
+					t.Errorf("during the outage: %+v", during)
+				}
+				for reason, n := range during.Failures {
+					if reason != test.reason && n > 0 {
+						t.Errorf("%d failures of reason %s", n, reason)
+					}
+				}
+				if a := c.account(t, "other"); !*a.Up || time.Since(a.LastSuccess) > 15*time.Minute {
+					t.Errorf("the other account: %+v", a)
+				}
+				// Two duties, each from 30 s doubling to 15 min.
+				var apart []time.Duration
+				var last time.Time
+				for _, r := range w.sim.Requests() {
+					if r.User == w.user && r.Endpoint == spotifysim.EndpointPlayer && !r.At.Before(from) && r.At.Before(from.Add(outage)) {
+						if !last.IsZero() && r.At != last {
+							apart = append(apart, r.At.Sub(last))
+						}
+						last = r.At
+						if test.kind == spotifysim.Hang {
+							last = last.Add(15 * time.Second) // which is how long it is waited for
+						}
+					}
+				}
+				doubling := []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
+				slow := test.reason == spotify.ReasonPremium || test.reason == spotify.ReasonNotRegistered
+				if !slow && test.reason != spotify.ReasonAuth && !slices.EqualFunc(apart[:len(doubling)], doubling, about) || slices.Max(append(apart, 0)) > 20*time.Minute || len(apart) > 14 {
+					t.Errorf("the player was asked in intervals of %v", apart)
+				}
+
+				time.Sleep(5 * time.Hour)
+				after := c.account(t, "me")
+				if !*after.Up || after.LastFailure != nil || time.Since(after.LastSuccess) > 15*time.Minute {
+					t.Errorf("after the outage: %+v", after)
+				}
+				w.check(j)
+				if n := len(log.with("poll failed")); n == 0 || n > int(outage/(15*time.Minute))+1 {
+					t.Errorf("the failure is logged %d times", n)
+				}
+				if n := len(log.with("works again")); n != 1 {
+					t.Errorf("the recovery is logged %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestOneRequestFails lets one of the two requests fail for hours: the other goes
+// on, and the account is not called sound.
+func TestOneRequestFails(t *testing.T) {
+	for _, endpoint := range []string{spotifysim.EndpointPlayer, spotifysim.EndpointRecentlyPlayed} {
+		t.Run(endpoint, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				from := time.Now().Add(10 * time.Minute)
+				w.sim.Fault(spotifysim.Fault{Kind: spotifysim.ServerError, Endpoint: endpoint, From: from, Until: from.Add(3 * time.Hour)})
+				evening(w.user.Now())
+				j := w.open()
+				c := w.start(j, collector.Options{})
+				time.Sleep(3 * time.Hour)
+				count := w.sim.Requests().ByEndpoint()
+				if count[spotifysim.EndpointPlayer] < 14 || endpoint != spotifysim.EndpointPlayer && count[spotifysim.EndpointPlayer] < 150 || count[spotifysim.EndpointRecentlyPlayed] < 8 {
+					t.Errorf("requests: %v", count)
+				}
+				if a := c.account(t, "me"); *a.Up || a.LastSuccess.After(from.Add(20*time.Minute)) {
+					t.Errorf("called sound: %+v", a)
+				}
+				time.Sleep(3 * time.Hour)
+				if a := c.account(t, "me"); !*a.Up || a.LastFailure != nil {
+					t.Errorf("not called sound: %+v", a)
+				}
+				w.check(j)
+			})
+		})
+	}
+}
+
+// TestFlapping lets every second request fail: that is one message in a quarter of
+// an hour, not thousands.
+func TestFlapping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		evening(w.user.Now())
+		for i := range 60 {
+			from := time.Now().Add(time.Duration(2*i) * time.Minute)
+			w.sim.Fault(spotifysim.Fault{Kind: spotifysim.ServerError, From: from, Until: from.Add(time.Minute)})
+		}
+		j := w.open()
+		var log lines
+		c := w.start(j, collector.Options{Log: log.logger()})
+		time.Sleep(2 * time.Hour)
+		if a := c.account(t, "me"); a.Failures[spotify.ReasonServer] < 20 {
+			t.Errorf("only %d failures", a.Failures[spotify.ReasonServer])
+		}
+		if n := len(log.with("poll failed")) + len(log.with("works again")); n > 2*9 {
+			t.Errorf("%d messages", n)
+		}
+		time.Sleep(4 * time.Hour)
+		w.check(j)
+	})
+}
+
+// TestRateLimit: whatever a 429 says, nobody asks before it is over: not the other
+// account, not after a restart, not another process.
+func TestRateLimit(t *testing.T) {
+	tests := []struct {
+		name   string
+		fault  spotifysim.Fault
+		wait   time.Duration
+		reason spotify.Reason
+	}{
+		{"429", spotifysim.Fault{Kind: spotifysim.RateLimited, RetryAfter: 10 * time.Minute}, 10 * time.Minute, spotify.ReasonRateLimited},
+		{"429 in plain text", spotifysim.Fault{Kind: spotifysim.TooManyRequests, RetryAfter: 19056 * time.Second}, 19056 * time.Second, spotify.ReasonRateLimited},
+		{"429 without Retry-After", spotifysim.Fault{Kind: spotifysim.RateLimited}, time.Minute, spotify.ReasonRateLimited},
+		{"quota", spotifysim.Fault{Kind: spotifysim.QuotaExceeded, RetryAfter: 48925 * time.Second}, 48925 * time.Second, spotify.ReasonQuota},
+		{"quota without Retry-After", spotifysim.Fault{Kind: spotifysim.QuotaExceeded}, time.Hour, spotify.ReasonQuota},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				other := w.sim.AddUser("other", "Other")
+				w.login("other", other)
+				evening(w.user.Now())
+				evening(other.Now())
+				test.fault.Count = 1
+				test.fault.From = time.Now().Add(20 * time.Minute)
+				w.sim.Fault(test.fault)
+				j := w.journal()
+				c := w.start(j, collector.Options{})
+				time.Sleep(20*time.Minute + 50*time.Second)
+				state := c.State()
+				refused := w.sim.Requests()[len(w.sim.Requests())-1]
+				if refused.Status != 429 {
+					t.Fatalf("the last request is %+v", refused)
+				}
+				over := refused.At.Add(test.wait)
+				if late := state.RateLimitedUntil.Sub(over); late < time.Second || late > 5*time.Second {
+					t.Errorf("nobody is to ask before %v, which is %v after the end of Retry-After", state.RateLimitedUntil, late)
+				}
+				failed := uint64(0)
+				for _, a := range state.Accounts {
+					failed += a.Failures[test.reason]
+				}
+				if failed != 1 {
+					t.Errorf("%d failures", failed)
+				}
+				c.stop()
+				if err := j.Close(); err != nil {
+					t.Fatal(err)
+				}
+
+				j = w.open()
+				process := collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
+				refusal, ok := errors.AsType[*collector.Refusal](process.Before(t.Context(), "me"))
+				if !ok || !refusal.Until.Equal(state.RateLimitedUntil) || refusal.Reason != string(test.reason) {
+					t.Errorf("another process is told %v", refusal)
+				}
+				c = w.start(j, collector.Options{})
+				time.Sleep(time.Until(over))
+				if last := w.sim.Requests()[len(w.sim.Requests())-1]; last != refused {
+					t.Errorf("somebody has asked: %+v", last)
+				}
+				time.Sleep(30 * time.Second)
+				for _, a := range c.State().Accounts {
+					if a.Up == nil || !*a.Up {
+						t.Errorf("it does not go on: %+v", a)
+					}
+				}
+				if c.State().RateLimitedUntil != (time.Time{}) {
+					t.Error("it is still rate-limited")
+				}
+			})
+		})
+	}
+}
+
+// TestQuotaExceeded: a lock-out teaches how large the quota is.
+func TestQuotaExceeded(t *testing.T) {
+	tests := []struct {
+		name         string
+		budget, used int
+		want         []int // budget at once, and after 1, 2 and 60 clean days
+		shared       bool
+	}{
+		{"most was used", 1000, 900, []int{720, 756, 793, 1000}, false},
+		{"all was used", 1000, 1000, []int{800, 840, 882, 1000}, false},
+		{"little was used: somebody else calls", 1000, 100, []int{400, 420, 441, 1000}, true},
+		{"none was used", 1000, 0, []int{400, 420, 441, 1000}, true},
+		{"no limit", 0, 900, []int{0, 0, 0, 0}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := newWorld(t).open()
+				quota := collector.NewQuota(j, clientID, test.budget, clock.Clock{}, nil)
+				for range test.used {
+					time.Sleep(80 * time.Second)
+					if err := quota.Before(t.Context(), "recently_played"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				lockOut := &spotify.Error{Status: 429, Reason: spotify.ReasonQuota, HasRetryAfter: true, RetryAfter: 5 * time.Hour}
+				if err := quota.Learn(t.Context(), lockOut); err != nil {
+					t.Fatal(err)
+				}
+				for i, days := range []int{0, 1, 1, 58} {
+					time.Sleep(time.Duration(days) * 24 * time.Hour)
+					// Another process knows it too.
+					state, err := collector.NewQuota(j, clientID, test.budget, clock.Clock{}, nil).State(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if state.Limit != test.want[i] || state.Shared != (test.shared && i < 3) {
+						t.Errorf("%d days later: %+v, want a limit of %d", days, state, test.want[i])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestBudget: however small the budget and however much is listened to, it is never
+// exceeded, and it is recently-played that is asked while there is any.
+func TestBudget(t *testing.T) {
+	for _, limit := range []int{60, 200, 1000} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				other := w.sim.AddUser("other", "Other")
+				w.login("other", other)
+				for day := range 3 {
+					evening(w.user.At(w.began.AddDate(0, 0, day).Add(18 * time.Hour)))
+					evening(other.At(w.began.AddDate(0, 0, day).Add(17 * time.Hour)))
+				}
+				j := w.open()
+				quota := collector.NewQuota(j, clientID, limit, clock.Clock{}, nil)
+				w.start(j, collector.Options{Quota: quota})
+				time.Sleep(3*24*time.Hour + time.Hour)
+				requests := w.sim.Requests()
+				if most := requests.Max(24 * time.Hour); most > limit || most < limit/2 {
+					t.Errorf("%d requests in 24 h with a budget of %d", most, limit)
+				}
+				if state, err := quota.State(t.Context()); err != nil || state.Limit != limit || state.Used > limit {
+					t.Errorf("%+v, %v", state, err)
+				}
+				// An hour without a list loses nothing; 50 plays of 3 min take 2.5 h.
+				last := map[*spotifysim.User]time.Time{w.user: w.began, other: w.began}
+				for _, r := range requests {
+					if r.Endpoint == spotifysim.EndpointRecentlyPlayed {
+						if gap := r.At.Sub(last[r.User]); gap > 2*time.Hour {
+							t.Errorf("no list of %s for %v until %v", r.User.ID(), gap, r.At)
+						}
+						last[r.User] = r.At
+					}
+				}
+				if gaps, err := j.Gaps(t.Context(), ""); err != nil || len(gaps) > 0 {
+					t.Errorf("gaps: %v, %v", gaps, err)
+				}
+			})
+		})
+	}
+}
+
+// TestLoggedOut: a login that has ended is not tried again and again, its state is
+// kept, and a new login is picked up.
+func TestLoggedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		evening(w.user.Now())
+		j := w.open()
+		var log lines
+		c := w.start(j, collector.Options{Log: log.logger()})
+		time.Sleep(10 * time.Minute)
+		first := c.account(t, "me")
+		if want := w.began.AddDate(0, 6, 0); !first.AuthorizationExpiry.Equal(want) {
+			t.Errorf("the authorization ends %v, want %v", first.AuthorizationExpiry, want)
+		}
+		w.user.Revoke()
+		time.Sleep(time.Minute)
+		asked, tokens := len(w.sim.Requests()), w.sim.TokenRequests()
+		time.Sleep(2 * time.Hour)
+		if more := len(w.sim.Requests()) - asked; more > 0 || w.sim.TokenRequests() != tokens {
+			t.Errorf("%d requests and %d for tokens after the end of the login", more, w.sim.TokenRequests()-tokens)
+		}
+		out := c.account(t, "me")
+		if *out.Up || !errors.Is(out.LastFailure, spotify.ErrLoggedOut) || out.Failures[spotify.ReasonAuth] == 0 || !strings.Contains(out.LastFailure.Error(), "spotify-exporter login --account me") {
+			t.Errorf("logged out: %+v", out)
+		}
+		if n := len(log.with("poll failed")); n < 2 || n > 10 {
+			t.Errorf("logged %d times", n)
+		}
+		w.login("me", w.user)
+		time.Sleep(20 * time.Second)
+		if a := c.account(t, "me"); !*a.Up || !a.AuthorizationExpiry.After(first.AuthorizationExpiry) {
+			t.Errorf("logged in again: %+v", a)
+		}
+		time.Sleep(3 * time.Hour)
+		w.check(j)
+	})
+}
+
+// TestAccounts: accounts turn up while it runs, unless they are named.
+func TestAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		other := w.sim.AddUser("other", "Other")
+		named := w.start(j, collector.Options{Accounts: []string{"me", "absent"}})
+		time.Sleep(time.Minute)
+		w.login("other", other)
+		time.Sleep(time.Minute)
+		accounts := named.State().Accounts
+		if len(accounts) != 2 || accounts[0].Account != "absent" || *accounts[0].Up || accounts[1].Account != "me" || !*accounts[1].Up {
+			t.Errorf("named accounts: %+v", accounts)
+		}
+		named.stop()
+
+		var log lines
+		c := w.start(j, collector.Options{Log: log.logger()})
+		third := w.sim.AddUser("third", "Third")
+		time.Sleep(time.Minute)
+		if accounts := c.State().Accounts; len(accounts) != 2 {
+			t.Errorf("accounts: %+v", accounts)
+		}
+		w.login("third", third)
+		time.Sleep(20 * time.Second)
+		if a := c.account(t, "third"); a.Up == nil || !*a.Up {
+			t.Errorf("the new account: %+v", a)
+		}
+	})
+}
+
+// TestNobody: without a login it waits for one, and says so once.
+func TestNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tokens := w.tokens
+		w.tokens.Dir = filepath.Join(w.dir, "none yet")
+		var log lines
+		c := w.start(w.open(), collector.Options{Log: log.logger()})
+		time.Sleep(time.Hour)
+		if n := len(log.with("spotify-exporter login")); n != 1 || len(log.text) != 1 {
+			t.Errorf("logged: %q", log.text)
+		}
+		if state := c.State(); len(state.Accounts) != 0 || state.BudgetLimit != budget {
+			t.Errorf("state: %+v", state)
+		}
+		_ = tokens
+		w.login("me", w.user)
+		time.Sleep(20 * time.Second)
+		if a := c.account(t, "me"); a.Up == nil || !*a.Up {
+			t.Errorf("after the login: %+v", a)
+		}
+	})
+}
+
+// TestJournalFails: what cannot be stored is a failure of its own kind, and what
+// plays is not forgotten.
+func TestJournalFails(t *testing.T) {
+	for _, trigger := range []string{
+		"BEFORE UPDATE OF playback ON account",
+		"BEFORE INSERT ON report",
+		"BEFORE INSERT ON request",
+	} {
+		t.Run(trigger, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				j := w.open()
+				w.user.At(w.began.Add(time.Minute)).Play(trackA, episode, trackB)
+				c := w.start(j, collector.Options{})
+				// The episode plays from minute 4 to 24, and no list has it.
+				time.Sleep(6 * time.Minute)
+				w.sql("CREATE TRIGGER fails " + trigger + " BEGIN SELECT RAISE(FAIL, 'the disk is full'); END")
+				time.Sleep(20 * time.Minute)
+				broken := c.account(t, "me")
+				if *broken.Up || broken.Failures["journal"] == 0 || !strings.Contains(fmt.Sprint(broken.LastFailure), "the disk is full") {
+					t.Errorf("while it fails: %+v", broken)
+				}
+				for reason, n := range broken.Failures {
+					if reason != "journal" && n > 0 {
+						t.Errorf("%d failures of reason %s", n, reason)
+					}
+				}
+				w.sql("DROP TRIGGER fails")
+				time.Sleep(time.Hour)
+				if a := c.account(t, "me"); !*a.Up {
+					t.Errorf("afterwards: %+v", a)
+				}
+				w.check(j)
+			})
+		})
+	}
+}
+
+// sql changes the journal behind its back.
+func (w *world) sql(statement string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "journal.db"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestBrokenPlayback: what was open cannot be read after a restart; it goes on
+// without.
+func TestBrokenPlayback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		w.user.Now().Play(trackA, trackB)
+		if _, err := j.Record(t.Context(), "me", journal.Witnessed{Playback: []byte(`{"open": 5`)}); err != nil {
+			t.Fatal(err)
+		}
+		var log lines
+		w.run(j, w.began.Add(time.Hour), collector.Options{Log: log.logger()})
+		if len(log.with("before the restart is lost")) != 1 {
+			t.Errorf("logged: %q", log.text)
+		}
+		w.check(j)
+	})
+}
+
+// TestPlaybackState: what plays is shown, but not what plays in private or long ago.
+func TestPlaybackState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		w.user.Now().Shuffle(true).Play(trackA, trackB).After(minutes(4)).Pause().After(minutes(2)).Private(true).Resume().After(minutes(2)).Private(false).Play(episode)
+		c := w.start(j, collector.Options{})
+		if a := c.State().Accounts; len(a) > 0 && a[0].Playback != nil {
+			t.Errorf("at the start: %+v", a[0].Playback)
+		}
+		time.Sleep(minutes(1))
+		p := c.account(t, "me").Playback
+		if p == nil || !p.Playing || !p.Shuffle || p.Item.Name != "A" || p.Artists() != "Somebody" || p.Duration != 3*time.Minute || p.Progress != p.At.Sub(w.began).Truncate(time.Millisecond) || p.Volume == nil || *p.Volume != 0.6 {
+			t.Errorf("A plays: %+v", p)
+		}
+		time.Sleep(minutes(4.5))
+		if p := c.account(t, "me").Playback; p == nil || p.Playing || p.Item.Name != "B" {
+			t.Errorf("B is paused: %+v", p)
+		}
+		time.Sleep(minutes(2))
+		if p := c.account(t, "me").Playback; p == nil || p.Playing || p.Item != nil || p.Volume != nil || p.Shuffle {
+			t.Errorf("private: %+v", p)
+		}
+		time.Sleep(minutes(3))
+		if p := c.account(t, "me").Playback; p == nil || !p.Playing || p.Item.Name != "Episode" {
+			t.Errorf("the episode plays: %+v", p)
+		}
+		w.sim.Fault(spotifysim.Fault{Kind: spotifysim.Reset})
+		time.Sleep(minutes(30))
+		if p := c.account(t, "me").Playback; p != nil {
+			t.Errorf("shown after half an hour: %+v", p)
+		}
+	})
+}
+
+// TestShutdown: it ends at once, even in the middle of a request.
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		other := w.sim.AddUser("other", "Other")
+		w.login("other", other)
+		w.sim.Fault(spotifysim.Fault{Kind: spotifysim.Hang, From: time.Now().Add(10 * time.Minute)})
+		j := w.open()
+		c := w.collector(j, collector.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		var asked time.Time
+		for len(w.sim.Requests()) == 0 || w.sim.Requests()[len(w.sim.Requests())-1].Status != 0 {
+			time.Sleep(time.Second)
+		}
+		asked = time.Now()
+		cancel()
+		if err := <-done; err != nil || time.Now() != asked {
+			t.Errorf("ended after %v: %v", time.Since(asked), err)
+		}
+	})
+}
