@@ -3,6 +3,7 @@ package journal_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -196,6 +197,42 @@ func TestNewWordingsOfManyKnownItems(t *testing.T) {
 	record(t, j, export...)
 	if got := len(plays(t, j)); got != 101 {
 		t.Errorf("%d plays, want 101", got)
+	}
+}
+
+func TestPlaysAreChosenByTimeAndNumber(t *testing.T) {
+	j := open(t, journal.Options{})
+	for n := range 6 {
+		record(t, j, listed(song(n), noon.Add(time.Duration(n)*time.Hour)))
+		if _, err := j.Record(t.Context(), "anna", journal.Witnessed{Reports: []journal.Report{listed(song(n), noon.Add(time.Duration(n)*time.Hour+time.Minute))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hour := func(h int) time.Time { return noon.Add(time.Duration(h) * time.Hour) }
+	for _, test := range []struct {
+		name   string
+		filter journal.Filter
+		want   []string
+	}{
+		{"all, accounts merged by time", journal.Filter{From: hour(4)}, []string{"me 16:00", "anna 16:01", "me 17:00", "anna 17:01"}},
+		{"one account", journal.Filter{Account: "anna", From: hour(4)}, []string{"anna 16:01", "anna 17:01"}},
+		{"from is in, to is not", journal.Filter{Account: "me", From: hour(1), To: hour(3)}, []string{"me 13:00", "me 14:00"}},
+		{"the newest", journal.Filter{Limit: 3}, []string{"anna 16:01", "me 17:00", "anna 17:01"}},
+		{"the newest of one before", journal.Filter{Account: "me", To: hour(3), Limit: 1}, []string{"me 14:00"}},
+		{"nobody", journal.Filter{Account: "otto"}, nil},
+		{"nobody's newest", journal.Filter{Account: "otto", Limit: 2}, nil},
+		{"times beyond all reach", journal.Filter{Account: "me", From: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, nil},
+	} {
+		var got []string
+		for p, err := range j.Plays(t.Context(), test.filter) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, p.Account+p.EndedAt.Format(" 15:04"))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,20 +22,37 @@ type Filter struct {
 // Plays returns the chosen plays, oldest first, as one consistent state of the
 // journal and in constant memory. An error ends it.
 func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
-	where := "(?1 = '' OR account.alias = ?1) AND play.ended_ms >= ?2 AND play.ended_ms < ?3"
-	to := int64(1) << 62
-	if !f.To.IsZero() {
-		to = f.To.UnixMilli()
-	}
-	from := -to
+	where := "(?1 = '' OR account.alias = ?1) AND play.point_ns >= ?2 AND play.point_ns < ?3"
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if !f.From.IsZero() {
-		from = f.From.UnixMilli()
+		from = firstPoint(f.From)
 	}
-	if f.Limit > 0 {
-		where = `play.id IN (SELECT play.id FROM play JOIN account ON account.id = play.account WHERE ` + where +
-			` ORDER BY play.point_ns DESC LIMIT ` + fmt.Sprint(f.Limit) + `)`
+	if !f.To.IsZero() {
+		to = firstPoint(f.To)
 	}
-	return j.plays(ctx, where, f.Account, from, to)
+	all := j.plays(ctx, where, f.Account, from, to)
+	if f.Limit == 0 {
+		return all
+	}
+	return func(yield func(Play, error) bool) {
+		var oldest int64
+		err := j.db.QueryRowContext(ctx, `SELECT coalesce(min(point_ns), 0) FROM (
+			SELECT point_ns FROM account CROSS JOIN play ON play.id IN (
+				SELECT id FROM play WHERE play.account = account.id AND point_ns >= ?2 AND point_ns < ?3 ORDER BY point_ns DESC LIMIT ?4)
+			WHERE ?1 = '' OR account.alias = ?1 ORDER BY point_ns DESC LIMIT ?4)`, f.Account, from, to, f.Limit).Scan(&oldest)
+		if err != nil {
+			yield(Play{}, fmt.Errorf("read plays: %w", err))
+			return
+		}
+		j.plays(ctx, where+" AND play.point_ns >= ?4", f.Account, from, to, oldest)(yield)
+	}
+}
+
+// firstPoint is the earliest time of a point of a play that ended at t; of times
+// that ns cannot tell, the first or last that they can.
+func firstPoint(t time.Time) int64 {
+	const most = math.MaxInt64 / 1_000_000
+	return max(-most, min(most, t.UnixMilli())) * 1_000_000
 }
 
 // Sample returns about n plays of which at least the title is known, spread over
@@ -50,7 +70,7 @@ func (j *Journal) Sample(ctx context.Context, account string, n int) ([]Play, er
 
 // Play returns a play by its id. ErrNoPlay if there is none.
 func (j *Journal) Play(ctx context.Context, id int64) (Play, error) {
-	for play, err := range j.plays(ctx, "play.id = ?", id) {
+	for play, err := range j.plays(ctx, "play.id = ?1", id) {
 		return play, err
 	}
 	return Play{}, fmt.Errorf("play %d: %w", id, ErrNoPlay)
@@ -59,20 +79,37 @@ func (j *Journal) Play(ctx context.Context, id int64) (Play, error) {
 // ErrNoPlay is returned for a play that is not there.
 var ErrNoPlay = errors.New("no such play")
 
-// plays reads the plays that match, oldest first.
+// plays reads the plays that match, oldest first; where has numbered parameters.
+// Each account's plays come from their index in this order, and SQLite merges
+// them: it never holds, and never sorts, more than a row of each.
 func (j *Journal) plays(ctx context.Context, where string, values ...any) iter.Seq2[Play, error] {
 	return func(yield func(Play, error) bool) {
-		query := "SELECT account.alias, " + playColumns + ", " + itemColumns +
-			" FROM play JOIN item ON item.id = play.item JOIN account ON account.id = play.account WHERE " + where +
-			" ORDER BY play.point_ns, play.account"
-		rows, err := j.db.QueryContext(ctx, query, values...)
+		var accounts []string
+		err := j.read(ctx, func(tx *transaction) error {
+			return tx.each("SELECT id FROM account", nil, func(rows *sql.Rows) error {
+				var id int64
+				err := rows.Scan(&id)
+				accounts = append(accounts, fmt.Sprintf(`SELECT account.alias, %s, %s, play.point_ns AS place, play.account AS listener
+					FROM play CROSS JOIN item CROSS JOIN account
+					WHERE play.account = %d AND item.id = play.item AND account.id = play.account AND (%s)`, playColumns, itemColumns, id, where))
+				return err
+			})
+		})
+		if err != nil {
+			yield(Play{}, fmt.Errorf("read plays: %w", err))
+			return
+		}
+		if len(accounts) == 0 {
+			return
+		}
+		rows, err := j.db.QueryContext(ctx, strings.Join(accounts, " UNION ALL ")+" ORDER BY place, listener", values...)
 		if err != nil {
 			yield(Play{}, fmt.Errorf("read plays: %w", err))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
-			alias, row, err := scanPlay(rows)
+			alias, row, err := scanPlay(rows, new(int64), new(int64))
 			if err != nil {
 				yield(Play{}, err)
 				return
@@ -87,15 +124,15 @@ func (j *Journal) plays(ctx context.Context, where string, values ...any) iter.S
 	}
 }
 
-// scanPlay reads alias, playColumns and itemColumns.
-func scanPlay(rows *sql.Rows, before ...any) (string, *playRow, error) {
+// scanPlay reads alias, playColumns, itemColumns and what is behind them.
+func scanPlay(rows *sql.Rows, behind ...any) (string, *playRow, error) {
 	var (
 		alias         string
 		row           playRow
 		account, item int64
 		scan          itemScan
 	)
-	targets := append(append(before, &alias), append(row.targets(&account, &item), scan.targets()...)...)
+	targets := slices.Concat([]any{&alias}, row.targets(&account, &item), scan.targets(), behind)
 	if err := rows.Scan(targets...); err != nil {
 		return "", nil, fmt.Errorf("read plays: %w", err)
 	}
