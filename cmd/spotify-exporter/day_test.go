@@ -30,7 +30,7 @@ type process struct {
 }
 
 // startProcess starts `run` with a clock that shows what clk shows.
-func startProcess(t *testing.T, clk clock.Clock, speed float64) *process {
+func startProcess(t testing.TB, clk clock.Clock, speed float64) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], "run"), errs: &output{}}
 	shown := clk.Now()

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // setEnvironment makes vars all that this program is configured with, and a fresh
 // DATA_DIR unless vars names one.
-func setEnvironment(t *testing.T, vars map[string]string) {
+func setEnvironment(t testing.TB, vars map[string]string) {
 	t.Helper()
 	for field := range reflect.TypeFor[environment]().Fields() {
 		t.Setenv(field.Tag.Get("envconfig"), "") // set to nothing is not set
@@ -89,7 +89,7 @@ func commandAt(t *testing.T, clk clock.Clock, exit int, args ...string) (stdout,
 }
 
 // eventually waits for a condition that other goroutines or processes bring about.
-func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -20,7 +20,7 @@ import (
 
 // simulate serves a Spotify over HTTP and configures the program for it. The
 // Spotify fails the test for every bad manner.
-func simulate(t *testing.T, clk clock.Clock, vars map[string]string) *spotifysim.Spotify {
+func simulate(t testing.TB, clk clock.Clock, vars map[string]string) *spotifysim.Spotify {
 	t.Helper()
 	sim := spotifysim.New(spotifysim.Options{Clock: clk, ClientID: "client", Fail: t.Errorf})
 	server := httptest.NewServer(sim)
@@ -34,7 +34,7 @@ func simulate(t *testing.T, clk clock.Clock, vars map[string]string) *spotifysim
 }
 
 // logIn gives the program the login of a simulated listener.
-func logIn(t *testing.T, alias string, listener *spotifysim.User) {
+func logIn(t testing.TB, alias string, listener *spotifysim.User) {
 	t.Helper()
 	c, err := loadConfig(needsClient)
 	if err != nil {
@@ -48,7 +48,7 @@ func logIn(t *testing.T, alias string, listener *spotifysim.User) {
 var printedURL = regexp.MustCompile(`http://\S+/authorize\?\S+`)
 
 // freeAddress returns an address of this machine that was free a moment ago.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
