@@ -40,10 +40,10 @@ type Total struct {
 	Name     string // as it is written most recently
 	Artist   string // of an album or song
 	ImageURL string
-	Plays    int64 // plays that count: of Options.CountedMS and longer
-	MSPlayed int64 // of all plays, the short ones too
-	First    time.Time
-	Last     time.Time
+	Plays    int64     // plays that count: of Options.CountedMS and longer
+	MSPlayed int64     // of all plays, the short ones too
+	First    time.Time // end of the first play; not set in Entry.Ranked
+	Last     time.Time // end of the last play
 }
 
 // Empty tells whether nothing of it is left in the journal.

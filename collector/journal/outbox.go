@@ -213,53 +213,109 @@ func (j *Journal) Rejected(ctx context.Context, limit int) ([]Rejection, error) 
 	return list, rows.Err()
 }
 
+// replayPortion is how many plays are queued in one transaction: few enough that a
+// daemon beside it never waits long.
+const replayPortion = 5_000
+
 // Replay queues everything that InfluxDB should have once more: all of it, or
 // with a from or to only the plays that ended in from <= end < to. It returns how
-// many plays that are.
+// many plays that are. What must not leave the journal any more is queued to be
+// deleted.
 func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error) {
+	chosen := span{-latestMS, latestMS + 1}
+	if !from.IsZero() {
+		chosen.from = unixMilli(from)
+	}
+	if !to.IsZero() {
+		chosen.until = unixMilli(to)
+	}
+	accounts, err := j.Accounts(ctx)
+	if err != nil {
+		return 0, err
+	}
 	var plays int64
-	err := j.write(ctx, func(tx *transaction) error {
-		now := j.now()
-		fromMS, toMS := int64(-1)<<62, int64(1)<<62
-		if !from.IsZero() {
-			fromMS = from.UnixMilli()
-		}
-		if !to.IsZero() {
-			toMS = to.UnixMilli()
-		}
-		result, err := tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms)
-			SELECT ?, play.account, play.id, ? FROM play JOIN item ON item.id = play.item
-			WHERE ended_ms >= ? AND ended_ms < ? AND item.kind <> ? AND (coalesce(incognito, 0) = 0 OR ?) ORDER BY play.point_ns`,
-			EntryPlay, now, fromMS, toMS, Unknown, j.options.RecordPrivate)
+	for _, alias := range accounts {
+		n, err := j.replay(ctx, alias, chosen)
 		if err != nil {
-			return err
+			return plays, fmt.Errorf("replay: %w", explainSQLite(j.path, err))
 		}
-		if plays, err = result.RowsAffected(); err != nil {
-			return err
+		plays += n
+	}
+	if !from.IsZero() || !to.IsZero() {
+		return plays, nil
+	}
+	err = j.write(ctx, func(tx *transaction) error {
+		for kind, things := range map[EntryKind]string{
+			EntryAccount: "SELECT ?, id, 0, ? FROM account",
+			EntryGap:     "SELECT ?, account, id, ? FROM gap",
+			// A year may have lost all its plays to the one beside it, in another time zone.
+			EntryArtistYear: "SELECT DISTINCT ?, account, year, ? FROM ranked",
+		} {
+			if _, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) "+things, kind, j.now()); err != nil {
+				return err
+			}
 		}
-		// Points of plays that must not leave the journal any more.
-		if !j.options.RecordPrivate {
-			_, err := tx.exec(`INSERT OR REPLACE INTO outbox (kind, account, time_ns, created_ms)
-				SELECT ?, account, sent_ns, ? FROM play WHERE sent_ns <> 0 AND incognito = 1 AND ended_ms >= ? AND ended_ms < ?`,
-				EntryPlayGone, now, fromMS, toMS)
+		return nil
+	})
+	if err != nil {
+		return plays, fmt.Errorf("replay: %w", explainSQLite(j.path, err))
+	}
+	return plays, nil
+}
+
+// replay queues the plays of one account that ended in a span.
+func (j *Journal) replay(ctx context.Context, alias string, chosen span) (plays int64, err error) {
+	last := chosen.from*1_000_000 - 1 // point_ns of the last play looked at
+	for more := true; more; {
+		err := j.write(ctx, func(tx *transaction) error {
+			id, err := j.account(tx, alias)
 			if err != nil {
 				return err
 			}
-			if _, err := tx.exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE sent_ns <> 0 AND incognito = 1 AND ended_ms >= ? AND ended_ms < ?", fromMS, toMS); err != nil {
+			r := recording{journal: j, tx: tx, account: id, alias: alias}
+			queue := newQueue(&r)
+			seen := 0
+			err = tx.each("SELECT "+playColumns+", "+itemColumns+` FROM play JOIN item ON item.id = play.item
+				WHERE play.account = ? AND point_ns > ? AND point_ns < ? ORDER BY point_ns LIMIT ?`,
+				[]any{id, last, chosen.until * 1_000_000, replayPortion}, func(rows *sql.Rows) error {
+					var p playRow
+					var account, item int64
+					var scan itemScan
+					if err := rows.Scan(append(p.targets(&account, &item), scan.targets()...)...); err != nil {
+						return err
+					}
+					if p.item, err = scan.item(); err != nil {
+						return err
+					}
+					seen++
+					last = p.pointNS
+					switch {
+					case r.exported(&p):
+						plays++
+						queue.write(&p)
+					case p.sentNS != 0:
+						queue.gone(&p)
+						queue.totals(&p)
+						queue.forget(p.id)
+					}
+					return nil
+				})
+			if err != nil {
 				return err
 			}
+			more = seen == replayPortion
+			var gone []int64
+			for _, p := range queue.deletes {
+				gone = append(gone, p.id)
+			}
+			if _, err := tx.exec("UPDATE play SET sent_ns = 0, sent_credits = 0 WHERE id "+inList, list(gone)); err != nil {
+				return err
+			}
+			return queue.flush()
+		})
+		if err != nil {
+			return plays, err
 		}
-		if !from.IsZero() || !to.IsZero() {
-			return nil
-		}
-		if _, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account", EntryAccount, now); err != nil {
-			return err
-		}
-		_, err = tx.exec("INSERT OR REPLACE INTO outbox (kind, account, ref, created_ms) SELECT ?, account, id, ? FROM gap", EntryGap, now)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("replay: %w", explainSQLite(j.path, err))
 	}
 	return plays, nil
 }

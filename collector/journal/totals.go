@@ -1,12 +1,13 @@
 package journal
 
 import (
+	"database/sql"
 	"fmt"
 	"time"
 )
 
-// totalQueries sum up all plays of one key, the item's names as of the newest
-// play. Private plays and items of which nothing is known are not counted.
+// totalQueries sum up the plays of one key, item by item. Private plays and items of
+// which nothing is known are not counted.
 var totalQueries = map[EntryKind]string{
 	EntryArtistTotal: totalQuery("artist_key"),
 	EntryAlbumTotal:  totalQuery("album_key"),
@@ -14,22 +15,36 @@ var totalQueries = map[EntryKind]string{
 }
 
 func totalQuery(key string) string {
-	return `SELECT count(*) FILTER (WHERE ms_played >= ?1), coalesce(sum(ms_played), 0), coalesce(min(ended_ms), 0), coalesce(max(ended_ms), 0),
-		coalesce(item.id, 0)
+	return `SELECT item.id, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
 		FROM item CROSS JOIN play ON play.item = item.id
-		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)`
+		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)
+		GROUP BY item.id ORDER BY item.id`
 }
 
-// total sums up what the entry's key has.
+// total sums up what the entry's key has. Names, id and picture are those of the
+// item that was played last.
 func (j *Journal) total(tx *transaction, e *Entry) error {
 	t := e.Total
-	var first, last, newest int64
-	err := tx.get(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, []any{&t.Plays, &t.MSPlayed, &first, &last, &newest})
+	var newest int64
+	err := tx.each(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
+		var item, plays, msPlayed, firstMS, lastMS int64
+		if err := rows.Scan(&item, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
+			return err
+		}
+		t.Plays += plays
+		t.MSPlayed += msPlayed
+		if first := fromMilli(firstMS); newest == 0 || first.Before(t.First) {
+			t.First = first
+		}
+		if last := fromMilli(lastMS); newest == 0 || !last.Before(t.Last) {
+			t.Last, newest = last, item
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("sum up %q: %w", t.Key, err)
 	}
-	t.First, t.Last = fromMilli(first), fromMilli(last)
-	if t.Empty() {
+	if newest == 0 {
 		return nil
 	}
 	item, err := itemOf(tx, newest)
@@ -75,7 +90,7 @@ func (j *Journal) artistYear(tx *transaction, e *Entry) error {
 	}
 	from := time.Date(e.Year, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
 	until := time.Date(e.Year+1, 1, 1, 0, 0, 0, 0, zone).UnixMilli()
-	rows, err := tx.query(`SELECT artist_key, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms), item.id
+	rows, err := tx.query(`SELECT artist_key, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), max(point_ns), item.id
 		FROM play JOIN item ON item.id = play.item
 		WHERE play.account = (SELECT id FROM account WHERE alias = ?2) AND point_ns >= ?3 AND point_ns < ?4
 			AND artist_key <> '' AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?5)
@@ -87,12 +102,12 @@ func (j *Journal) artistYear(tx *transaction, e *Entry) error {
 	var items []int64
 	for rows.Next() {
 		var t Total
-		var first, last, item int64
-		if err := rows.Scan(&t.Key, &t.Plays, &t.MSPlayed, &first, &last, &item); err != nil {
+		var last, item int64 // item is the one played last: SQLite takes it from the row of the maximum
+		if err := rows.Scan(&t.Key, &t.Plays, &t.MSPlayed, &last, &item); err != nil {
 			rows.Close()
 			return fmt.Errorf("rank %d: %w", e.Year, err)
 		}
-		t.First, t.Last = fromMilli(first), fromMilli(last)
+		t.Last = fromMilli(last / 1_000_000)
 		e.Ranked = append(e.Ranked, t)
 		items = append(items, item)
 	}
