@@ -21,8 +21,9 @@ type catalogue struct {
 	lastItem int64
 	lastFact int64
 	// rekeyed are the items that may now be one with others, or no longer; changed
-	// are all that have changed.
+	// are all that have changed; former are titles that have.
 	rekeyed, changed []*itemRow
+	former           map[*itemRow]string
 }
 
 // learned is what is said of an item at one time.
@@ -51,7 +52,7 @@ func itemIdentity(i *Item) string {
 }
 
 func newCatalogue(tx *transaction, nowMS int64) (*catalogue, error) {
-	c := &catalogue{tx: tx, nowMS: nowMS, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}}
+	c := &catalogue{tx: tx, nowMS: nowMS, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}, former: map[*itemRow]string{}}
 	err := tx.get("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)", nil, []any{&c.lastItem, &c.lastFact})
 	if err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
@@ -294,6 +295,9 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		if moves {
 			c.rekeyed = append(c.rekeyed, row)
 		}
+		if row.titleKey != resolved.titleKey {
+			c.former[row] = row.titleKey
+		}
 		if err := c.dirtyTotals(row); err != nil { // those of the old keys
 			return err
 		}
@@ -306,6 +310,14 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		}
 	}
 	return nil
+}
+
+// titles are the folded title of an item and the one that it had before.
+func (c *catalogue) titles(row *itemRow) []string {
+	if former, ok := c.former[row]; ok {
+		return []string{row.titleKey, former}
+	}
+	return []string{row.titleKey}
 }
 
 // moves tells whether the change of an item may change which reports are one play

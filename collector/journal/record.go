@@ -371,7 +371,9 @@ func (r *recording) around(touched []*reportRow) (*surroundings, error) {
 	byDigest := map[[16]byte]*reportRow{}
 	var stored []int64
 	for _, t := range touched {
-		s.titles[t.item.titleKey] = true
+		for _, title := range r.catalogue.titles(t.item) {
+			s.titles[title] = true
+		}
 		if t.id == 0 {
 			byDigest[t.digest] = t
 		} else {
@@ -454,7 +456,7 @@ func (r *recording) deriveAround(touched []*reportRow) error {
 		if err != nil {
 			return err
 		}
-		stale, stirred := affected(touched, chains(surroundings.reports))
+		stale, stirred := r.affected(touched, chains(surroundings.reports))
 		// A play whose items have changed may hold reports of what are other chains
 		// now, perhaps far away.
 		left, err := r.missing(stale, surroundings)
@@ -474,22 +476,30 @@ func (r *recording) deriveAround(touched []*reportRow) error {
 }
 
 // affected returns the plays that have to be derived anew, and the chains which
-// their reports and the touched ones are in.
-func affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]bool, chains [][]*reportRow) {
-	stirred := map[[16]byte]bool{}
+// their reports are in. Those are the chains around the touched reports, under the
+// titles that these have or had: whoever leaves a chain makes room in it.
+func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]bool, chains [][]*reportRow) {
+	stirred := map[string][]span{} // by title
 	stale = map[int64]bool{}
 	for _, t := range touched {
-		stirred[t.digest] = true
 		stale[t.play] = true
+		from, until := t.reach()
+		for _, title := range r.catalogue.titles(t.item) {
+			stirred[title] = append(stirred[title], span{from, until})
+		}
 	}
+	stale[0] = false // of new reports
 	for again := true; again; {
 		again = false
 		waiting = slices.DeleteFunc(waiting, func(chain []*reportRow) bool {
-			if !slices.ContainsFunc(chain, func(x *reportRow) bool { return stirred[x.digest] || x.play != 0 && stale[x.play] }) {
+			reach := reachOf(chain)
+			touches := func(s span) bool { return s.until >= reach.from && s.from <= reach.until }
+			if !slices.ContainsFunc(stirred[chain[0].item.titleKey], touches) &&
+				!slices.ContainsFunc(chain, func(x *reportRow) bool { return stale[x.play] }) {
 				return false
 			}
 			for _, x := range chain {
-				if !stale[x.play] {
+				if x.play != 0 && !stale[x.play] {
 					stale[x.play] = true
 					again = true // its other reports may be in another chain
 				}
@@ -498,7 +508,7 @@ func affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]boo
 			return true
 		})
 	}
-	delete(stale, 0) // of new reports
+	delete(stale, 0)
 	return stale, chains
 }
 
