@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -69,7 +68,8 @@ func (t *transaction) run(begin string, do func(*transaction) error) error {
 		return err
 	}
 	if _, err := t.conn.ExecContext(t.ctx, "COMMIT"); err != nil {
-		return errors.Join(fmt.Errorf("commit: %w", err), rollback())
+		_ = rollback() // likewise
+		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }
