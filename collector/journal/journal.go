@@ -88,14 +88,20 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	}
 	// SQLite gives its -wal and -shm files the mode of the database.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("open journal: %w: user id %d has to own the file and its folder", err, os.Getuid())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	if err := inspect(ctx, path); err != nil {
+		return nil, explainSQLite(path, err)
+	}
 	j := &Journal{path: path, options: options, wake: make(chan struct{}), writing: make(chan struct{}, 1), prepared: map[string]*sql.Stmt{}}
-	if j.db, err = openDatabase(path); err != nil {
+	if j.db, err = openDatabase(path, "rw"); err != nil {
 		return nil, err
 	}
 	if j.writer, err = j.db.Conn(ctx); err != nil {
@@ -107,19 +113,44 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	return j, nil
 }
 
-func openDatabase(path string) (*sql.DB, error) {
+// inspect refuses a file that is not ours to write. It only reads: the mode of the
+// journal is part of the file, so whoever sets it has changed it.
+func inspect(ctx context.Context, path string) error {
+	db, err := openDatabase(path, "ro")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var version, application, tables int
+	err = db.QueryRowContext(ctx, "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version, pragma_application_id").
+		Scan(&version, &application, &tables)
+	if err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	if application != applicationID && (application != 0 || tables > 0) {
+		return fmt.Errorf("%w: it is a SQLite file of another program, and was left as it is; choose another DATA_DIR", ErrNotAJournal)
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	if version > len(names) {
+		return fmt.Errorf("%w (schema %d, this one knows %d), and was left as it is: install that version or restore a backup", ErrNewer, version, len(names))
+	}
+	return nil
+}
+
+// openDatabase opens the file to be read ("ro") or written as well ("rw").
+func openDatabase(path, mode string) (*sql.DB, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	query := url.Values{"_pragma": {
-		"busy_timeout(15000)",
-		"journal_mode(WAL)",
-		"synchronous(FULL)",
-		"foreign_keys(ON)",
-		"cache_size(-4000)",
-		"temp_store(MEMORY)",
-	}}
+	pragmas := []string{"busy_timeout(15000)"}
+	if mode == "rw" {
+		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-4000)", "temp_store(MEMORY)")
+	}
+	query := url.Values{"mode": {mode}, "_pragma": pragmas}
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: absolute, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
@@ -137,21 +168,9 @@ func (j *Journal) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var version, application, tables int
+	var version int
 	if err := j.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read schema version: %w", err)
-	}
-	if err := j.db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
-		return fmt.Errorf("read application id: %w", err)
-	}
-	if err := j.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return fmt.Errorf("read schema: %w", err)
-	}
-	if application != applicationID && (application != 0 || tables > 0) {
-		return fmt.Errorf("%w: it is a SQLite file of another program", ErrNotAJournal)
-	}
-	if version > len(names) {
-		return fmt.Errorf("%w (schema %d, this one knows %d): install that version or restore a backup", ErrNewer, version, len(names))
 	}
 	for ; version < len(names); version++ {
 		step, err := migrations.ReadFile(names[version])

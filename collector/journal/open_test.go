@@ -1,0 +1,511 @@
+package journal_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// TestMain makes this program a second process on a journal, if it is told to.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("JOURNAL_ROLE"); role != "" {
+		if err := play(role, os.Getenv("JOURNAL_PATH")); err != nil {
+			fmt.Println("error:", err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// play is what the second process does. It prints a line for each step.
+func play(role, path string) error {
+	ctx := context.Background()
+	j, err := journal.Open(ctx, path, journal.Options{})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	switch role {
+	case "lock":
+		if err := j.Lock(); err != nil {
+			return err
+		}
+		fmt.Println("locked")
+		_, err = io.Copy(io.Discard, os.Stdin) // until it is closed, or we are killed
+		return err
+	case "open":
+		return nil
+	}
+	first, count, _ := strings.Cut(role, " ")
+	from, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	plays, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	for n := from; n < from+plays; n++ {
+		if _, err := j.Record(ctx, "me", journal.Witnessed{Reports: []journal.Report{numbered(n)}}); err != nil {
+			return err
+		}
+		fmt.Println(n)
+	}
+	return nil
+}
+
+// numbered is the n-th of many plays.
+func numbered(n int) journal.Report {
+	return listed(song(n%50), noon.Add(time.Duration(n)*time.Minute))
+}
+
+// process is a second process on a journal.
+type process struct {
+	*exec.Cmd
+	lines *bufio.Scanner
+}
+
+func start(t *testing.T, path, role string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(os.Args[0])}
+	p.Env = append(os.Environ(), "JOURNAL_ROLE="+role, "JOURNAL_PATH="+path)
+	in, err := p.StdinPipe() // open until the process is gone
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		p.Process.Kill()
+		p.Wait()
+	})
+	p.lines = bufio.NewScanner(out)
+	return p
+}
+
+// rest returns what the process still has to say.
+func (p *process) rest() []string {
+	var lines []string
+	for p.lines.Scan() {
+		lines = append(lines, p.lines.Text())
+	}
+	return lines
+}
+
+// integrity tells what SQLite finds wrong with a file.
+func integrity(t *testing.T, path string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var result string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// foreign is a SQLite file of somebody else.
+func foreign(t *testing.T, path string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOpenLeavesWhatItCannotReadAlone(t *testing.T) {
+	journalFile := func(t *testing.T, path string) {
+		j, err := journal.Open(t.Context(), path, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, j, numbered(1), numbered(2))
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T, path string)
+		want error
+	}{
+		{"a newer journal", func(t *testing.T, path string) {
+			journalFile(t, path)
+			foreign(t, path, "PRAGMA user_version = 1000")
+		}, journal.ErrNewer},
+		{"a newer journal that was not closed", func(t *testing.T, path string) {
+			journalFile(t, path)
+			p := start(t, path, "lock")
+			if !p.lines.Scan() {
+				t.Fatal("no second process")
+			}
+			foreign(t, path, "PRAGMA user_version = 1000")
+			if err := p.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			p.Wait()
+		}, journal.ErrNewer},
+		{"random bytes", func(t *testing.T, path string) {
+			junk := make([]byte, 20_000)
+			random := rand.NewChaCha8([32]byte{})
+			random.Read(junk)
+			if err := os.WriteFile(path, junk, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, journal.ErrNotAJournal},
+		{"a text", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte("ts,track\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, journal.ErrNotAJournal},
+		{"a journal cut off", func(t *testing.T, path string) {
+			journalFile(t, path)
+			if err := os.Truncate(path, 10_000); err != nil {
+				t.Fatal(err)
+			}
+		}, journal.ErrNotAJournal},
+		{"a journal overwritten in its middle", func(t *testing.T, path string) {
+			journalFile(t, path)
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(content[100:4096], bytes.Repeat([]byte{0xaa}, 4096))
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, journal.ErrNotAJournal},
+		{"a file of another program", func(t *testing.T, path string) {
+			foreign(t, path, "CREATE TABLE recipe (name TEXT)")
+		}, journal.ErrNotAJournal},
+		{"a file of another program, marked", func(t *testing.T, path string) {
+			foreign(t, path, "PRAGMA application_id = 42")
+		}, journal.ErrNotAJournal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "journal.db")
+			c.make(t, path)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j, err := journal.Open(t.Context(), path, journal.Options{})
+			if !errors.Is(err, c.want) {
+				t.Errorf("error %v, want %v", err, c.want)
+				if err == nil {
+					j.Close()
+				}
+				return
+			}
+			if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "left as it is") {
+				t.Errorf("the error does not name the file and say that it is as it was: %v", err)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file has changed (%v)", err)
+			}
+		})
+	}
+}
+
+func TestOpenMakesAFileForItsOwnerOnly(t *testing.T) {
+	j := open(t, journal.Options{})
+	record(t, j, numbered(1))
+	if err := j.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(j.Path() + "*")
+	if err != nil || len(files) != 4 {
+		t.Errorf("files %v (%v), want journal, log, index and lock", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s has mode %v (%v)", file, info.Mode(), err)
+		}
+	}
+}
+
+func TestOpenWhereItMayNotWrite(t *testing.T) {
+	const nobody = 65534
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	dir, err := os.MkdirTemp("", "journal") // t.TempDir is for us alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "test") // where it was built is for us alone, too
+	content, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []bool{false, true} {
+		path := filepath.Join(dir, "journal.db")
+		if there {
+			j, err := journal.Open(t.Context(), path, journal.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(j.Close(), os.Chmod(path, 0o666)); err != nil { // the folder is not theirs
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(program)
+		cmd.Dir = "/"
+		cmd.Env = []string{"JOURNAL_ROLE=open", "JOURNAL_PATH=" + path}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatal(err, string(out))
+		}
+		for _, word := range []string{"error: ", path, "65534", "own"} {
+			if !strings.Contains(string(out), word) {
+				t.Errorf("there %v: %q does not say %q", there, out, word)
+			}
+		}
+	}
+}
+
+func TestLockIsForOneProcess(t *testing.T) {
+	j := open(t, journal.Options{})
+	first := start(t, j.Path(), "lock")
+	if !first.lines.Scan() || first.lines.Text() != "locked" {
+		t.Fatalf("the first process says %q", first.lines.Text())
+	}
+	err := j.Lock()
+	if !errors.Is(err, journal.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint(first.Process.Pid)) || !strings.Contains(err.Error(), j.Path()) {
+		t.Errorf("the second lock: %v", err)
+	}
+	record(t, j, numbered(1)) // everything else works beside it
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	first.Wait()
+	if err := j.Lock(); err != nil {
+		t.Errorf("the first process was killed: %v", err)
+	}
+}
+
+func TestTwoProcessesWriteAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db") // which they make at once, too
+	const each = 150
+	var all []*process
+	for n := range 3 {
+		all = append(all, start(t, path, fmt.Sprintf("%d %d", n*each, each)))
+	}
+	for _, p := range all {
+		if lines := p.rest(); len(lines) != each || strings.HasPrefix(lines[each-1], "error") {
+			t.Errorf("a process has recorded %d plays, and says %q at last", len(lines), lines[len(lines)-1])
+		}
+	}
+	j, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(plays(t, j)); got != 3*each {
+		t.Errorf("%d plays, want %d", got, 3*each)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := integrity(t, path); got != "ok" {
+		t.Error(got)
+	}
+}
+
+func TestWhatIsRecordedOutlivesTheProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	recorded := 0
+	for range 5 {
+		p := start(t, path, fmt.Sprintf("%d 1000000", recorded))
+		for range 30 {
+			if !p.lines.Scan() {
+				t.Fatal("the process has ended")
+			}
+		}
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		lines := append([]string{p.lines.Text()}, p.rest()...)
+		p.Wait()
+		last, err := strconv.Atoi(lines[len(lines)-1])
+		if err != nil {
+			t.Fatalf("the process says %q", lines[len(lines)-1])
+		}
+		recorded = last + 1
+		j, err := journal.Open(t.Context(), path, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// One more may have been committed and not acknowledged.
+		if got := len(plays(t, j)); got != recorded && got != recorded+1 {
+			t.Errorf("%d plays were acknowledged, %d are there", recorded, got)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := integrity(t, path); got != "ok" {
+			t.Error(got)
+		}
+	}
+}
+
+func TestAFullDisk(t *testing.T) {
+	j := open(t, journal.Options{})
+	for n := range 20 {
+		record(t, j, numbered(n))
+	}
+	full, err := j.LimitPages(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.LimitPages(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	recorded := 20
+	for ; ; recorded++ {
+		if _, err = j.Record(t.Context(), "me", journal.Witnessed{Reports: []journal.Report{numbered(recorded)}}); err != nil {
+			break
+		}
+	}
+	if !strings.Contains(err.Error(), j.Path()) || !strings.Contains(err.Error(), "full") {
+		t.Errorf("error %v", err)
+	}
+	if got := len(plays(t, j)); got != recorded {
+		t.Errorf("%d plays, %d were recorded before the disk was full", got, recorded)
+	}
+	if _, err := j.LimitPages(t.Context(), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		record(t, j, numbered(n))
+	}
+	if got := len(plays(t, j)); got != 100 {
+		t.Errorf("with room again: %d plays, want 100", got)
+	}
+	if got := integrity(t, j.Path()); got != "ok" {
+		t.Error(got)
+	}
+}
+
+func TestACancelledRecordLeavesNothingBehind(t *testing.T) {
+	j := open(t, journal.Options{})
+	reports := listeningYears(3_000)
+	cancelled := 0
+	for wait := time.Duration(0); wait < 30*time.Millisecond; wait += time.Millisecond {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		_, err := j.Record(ctx, "me", journal.Witnessed{Reports: reports})
+		cancel()
+		if err == nil {
+			break
+		}
+		cancelled++
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %v: %v", wait, err)
+		}
+		if got := len(plays(t, j)); got != 0 {
+			t.Fatalf("after %v: %d plays of a recording that failed", wait, got)
+		}
+	}
+	if cancelled == 0 {
+		t.Error("nothing was cancelled")
+	}
+	record(t, j, reports...)
+	if got := len(plays(t, j)); got != len(reports) {
+		t.Errorf("%d plays, want %d", got, len(reports))
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	j := open(t, journal.Options{})
+	var group sync.WaitGroup
+	failed := make(chan error, 100)
+	for n := range 4 {
+		group.Go(func() {
+			for i := range 50 {
+				_, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: []journal.Report{numbered(n*50 + i)}})
+				if err != nil {
+					failed <- err
+				}
+			}
+		})
+	}
+	for range 2 {
+		group.Go(func() {
+			for range 20 {
+				entries, err := j.Take(t.Context(), 10)
+				if err == nil {
+					err = j.Sent(t.Context(), entries)
+				}
+				if err != nil {
+					failed <- err
+				}
+				_, err = j.State(t.Context())
+				if err != nil {
+					failed <- err
+				}
+				for _, err := range j.Plays(t.Context(), journal.Filter{}) {
+					if err != nil {
+						failed <- err
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(failed)
+	for err := range failed {
+		t.Error(err)
+	}
+	if got := len(plays(t, j)); got != 200 {
+		t.Errorf("%d plays, want 200", got)
+	}
+	influx := newDatabase()
+	if _, err := j.Replay(t.Context(), time.Time{}, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	influx.drain(t, j, 100)
+	if len(influx.points) != 200 || len(slices.Collect(maps.Keys(influx.totals))) != 52 {
+		t.Errorf("%d points, %d totals", len(influx.points), len(influx.totals))
+	}
+}
