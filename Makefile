@@ -10,7 +10,7 @@ help: ## print this list
 test: ## run all tests; builds InfluxDB 1.8 first where there is no server to test with
 	@exporter/influxtest/build-influxd any
 	@skipped=$$(mktemp); trap 'rm -f "$$skipped"' EXIT; status=0; \
-	INFLUXTEST_SKIPPED=$$skipped $(GO) test -shuffle=on ./... || status=$$?; \
+	INFLUXTEST_SKIPPED=$$skipped $(GO) test -shuffle=on -timeout 25m ./... || status=$$?; \
 	if test -s "$$skipped"; then \
 		echo 'Not run, since they need InfluxDB 2.x ("make influxd" builds it):'; \
 		sort "$$skipped" | sed 's/^/  /'; \
@@ -20,6 +20,14 @@ test: ## run all tests; builds InfluxDB 1.8 first where there is no server to te
 .PHONY: bench
 bench: ## run all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: bench-truth
+bench-truth: ## what is recorded against what was played: DAYS=60, HISTORY=an extended history (zip, folder, json)
+	@report=$$(mktemp -d); trap 'rm -rf "$$report"' EXIT; status=0; \
+	DAYS=$(or $(DAYS),60) HISTORY=$(abspath $(HISTORY)) POLICIES=all TRUTH_REPORT=$$report/table \
+		$(GO) test -count=1 -timeout 12h -run '^TestTruth$$' ./collector >"$$report/log" 2>&1 || status=$$?; \
+	if test $$status != 0; then cat "$$report/log" >&2; fi; \
+	cat "$$report/table"; exit $$status
 
 .PHONY: lint
 lint: ## gofmt, vet, fix, staticcheck, and whether go.mod and go.sum are tidy and genuine

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
@@ -347,6 +349,7 @@ func realDays(t testing.TB, path string, days int) []spotifysim.Given {
 		}
 	}
 	slices.SortStableFunc(reports, func(a, b journal.Report) int { return a.EndedAt.Compare(b.EndedAt) })
+	lengths := trackLengths(reports)
 	var given []spotifysim.Given
 	var day string
 	for _, r := range reports {
@@ -361,12 +364,43 @@ func realDays(t testing.TB, path string, days int) []spotifysim.Given {
 		if skip >= 0 {
 			continue
 		}
-		item := spotifysim.NewTrack(r.Item.Name, r.Item.Artist(), 0)
+		item := spotifysim.NewTrack(r.Item.Name, r.Item.Artist(), lengths[r.Item.URI])
 		item.URI = r.Item.URI
 		given = append(given, spotifysim.Given{Item: item, EndedAt: r.EndedAt, MSPlayed: r.MSPlayed, ReasonStart: r.ReasonStart, ReasonEnd: r.ReasonEnd,
 			Shuffle: r.Shuffle != nil && *r.Shuffle, Offline: r.Offline != nil && *r.Offline})
 	}
 	return given
+}
+
+// trackLengths tells how long the tracks of a history are, which it does not say:
+// as long as they were most often when heard to their end, else as the longest
+// play, else three minutes and a half.
+func trackLengths(reports []journal.Report) map[string]time.Duration {
+	done, longest := map[string]map[int64]int{}, map[string]int64{}
+	for i := range reports {
+		r := &reports[i]
+		longest[r.Item.URI] = max(longest[r.Item.URI], r.MSPlayed)
+		if r.ReasonEnd == "trackdone" && r.MSPlayed >= counted {
+			if done[r.Item.URI] == nil {
+				done[r.Item.URI] = map[int64]int{}
+			}
+			done[r.Item.URI][r.MSPlayed]++
+		}
+	}
+	lengths := map[string]time.Duration{}
+	for uri, ms := range longest {
+		most := 0
+		for length, plays := range done[uri] {
+			if plays > most || plays == most && length > ms {
+				ms, most = length, plays
+			}
+		}
+		if most == 0 {
+			ms = max(ms, 210_000)
+		}
+		lengths[uri] = time.Duration(ms) * time.Millisecond
+	}
+	return lengths
 }
 
 // policy is a way to record; it returns what it has recorded.
@@ -537,19 +571,13 @@ func TestTruth(t *testing.T) {
 		policies = append(policies, policy{"recently-played every 120 s", listOnly}, policy{"the old script", oldScript})
 	}
 	var scores []score
+	defer func() { writeReport(t, scores) }() // a bubble that has failed ends the test
 	for _, p := range policies {
 		synctest.Test(t, func(t *testing.T) {
 			scores = append(scores, runPolicy(t, p, given, days))
 		})
 	}
 	s := scores[0]
-	for _, s := range scores {
-		line, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s", line)
-	}
 	if s.Lost > 0 || s.Doubled > 0 {
 		t.Errorf("%d plays lost, %d doubled", s.Lost, s.Doubled)
 	}
@@ -565,6 +593,59 @@ func TestTruth(t *testing.T) {
 	if days >= 30 && s.NoticeMedian > 60 {
 		t.Errorf("a start of listening is noticed after %.0f s", s.NoticeMedian)
 	}
+}
+
+// writeReport writes the scores side by side, and ours as one line of JSON behind
+// them, to the file TRUTH_REPORT or the test's log.
+func writeReport(t *testing.T, scores []score) {
+	t.Helper()
+	if len(scores) == 0 {
+		return
+	}
+	var report strings.Builder
+	table := tabwriter.NewWriter(&report, 0, 0, 2, ' ', 0)
+	row := func(name string, of func(s score) any) {
+		fmt.Fprint(table, name)
+		for _, s := range scores {
+			fmt.Fprintf(table, "\t%v", of(s))
+		}
+		fmt.Fprintln(table)
+	}
+	tenth := func(v float64) any { return math.Round(10*v) / 10 }
+	row("policy", func(s score) any { return s.Policy })
+	row("days", func(s score) any { return s.Days })
+	row("plays of 30 s and more", func(s score) any { return s.Plays })
+	row("  right (end within 2 s, time within 2 s or 2 %)", func(s score) any { return s.Right })
+	row("  lost", func(s score) any { return s.Lost })
+	row("  doubled", func(s score) any { return s.Doubled })
+	row("listening time in sum, off by %", func(s score) any { return math.Round(100*s.MSErrorPct) / 100 })
+	row("listening time of a play, off by s (p95)", func(s score) any { return tenth(s.ErrorP95) })
+	row("skips found, %", func(s score) any { return tenth(s.SkipsFound) })
+	row("plays of 5 to 30 s", func(s score) any { return s.Short })
+	row("  recorded", func(s score) any { return s.ShortHeld })
+	row("  a look fell into", func(s score) any { return s.ShortSeen })
+	row("    of those, recorded within their bound", func(s score) any { return s.ShortSound })
+	row("start of listening noticed after s (median)", func(s score) any { return tenth(s.NoticeMedian) })
+	row("  (p95)", func(s score) any { return tenth(s.NoticeP95) })
+	row("age of now playing, s (median)", func(s score) any { return tenth(s.StaleMedian) })
+	row("requests a day", func(s score) any { return math.Round(s.PerDay) })
+	row("  most in any 24 h", func(s score) any { return s.MaxRequests })
+	row("  before a Retry-After was over", func(s score) any { return s.Early })
+	if err := table.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := json.Marshal(scores[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&report, "%s\n", ours)
+	if path := os.Getenv("TRUTH_REPORT"); path != "" {
+		if err := os.WriteFile(path, []byte(report.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Logf("\n%s", report.String())
 }
 
 func runPolicy(t *testing.T, p policy, given []spotifysim.Given, days int) score {
