@@ -164,7 +164,7 @@ func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error
 		missing[listed.URI] = append(missing[listed.URI], listed.EndedMS)
 		from, until = min(from, listed.EndedMS), max(until, listed.EndedMS)
 	}
-	held := j.plays(ctx, "account.alias = ?1 AND play.point_ns BETWEEN ?2 AND ?3", account, (from-repeatMS)*1_000_000, (until+repeatMS)*1_000_000)
+	held := j.plays(ctx, account, "play.point_ns BETWEEN ?1 AND ?2", (from-repeatMS)*1_000_000, (until+repeatMS)*1_000_000)
 	for play, err := range held {
 		if err != nil {
 			return page, err

@@ -22,7 +22,7 @@ type Filter struct {
 // Plays returns the chosen plays, oldest first, as one consistent state of the
 // journal and in constant memory. An error ends it.
 func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
-	where := "(?1 = '' OR account.alias = ?1) AND play.point_ns >= ?2 AND play.point_ns < ?3"
+	const where = "play.point_ns >= ?1 AND play.point_ns < ?2"
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if !f.From.IsZero() {
 		from = firstPoint(f.From)
@@ -30,7 +30,7 @@ func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
 	if !f.To.IsZero() {
 		to = firstPoint(f.To)
 	}
-	all := j.plays(ctx, where, f.Account, from, to)
+	all := j.plays(ctx, f.Account, where, from, to)
 	if f.Limit == 0 {
 		return all
 	}
@@ -44,7 +44,7 @@ func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
 			yield(Play{}, fmt.Errorf("read plays: %w", err))
 			return
 		}
-		j.plays(ctx, where+" AND play.point_ns >= ?4", f.Account, from, to, oldest)(yield)
+		j.plays(ctx, f.Account, where+" AND play.point_ns >= ?3", from, to, oldest)(yield)
 	}
 }
 
@@ -55,11 +55,13 @@ func firstPoint(t time.Time) int64 {
 	return max(-most, min(most, t.UnixMilli())) * 1_000_000
 }
 
-// Sample returns about n plays of which at least the title is known, spread over
-// all that an account has, oldest first.
-func (j *Journal) Sample(ctx context.Context, account string, n int) ([]Play, error) {
+// Sample returns about n of an account's plays that ended at from or later and of
+// which at least the title is known, spread over all of them, oldest first.
+func (j *Journal) Sample(ctx context.Context, account string, from time.Time, n int) ([]Play, error) {
+	const those = "account = (SELECT id FROM account WHERE alias = ?1) AND point_ns >= ?2"
+	where := "play." + those + " AND item.kind <> ?3 AND play.id % max(1, (SELECT count(*) FROM play WHERE " + those + ") / ?4) = 0"
 	var sample []Play
-	for play, err := range j.plays(ctx, "account.alias = ?1 AND item.kind <> ?2 AND play.id % max(1, (SELECT count(*) FROM play) / ?3) = 0", account, Unknown, n) {
+	for play, err := range j.plays(ctx, where, account, unixMilli(from)*1_000_000, Unknown, n) {
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +72,7 @@ func (j *Journal) Sample(ctx context.Context, account string, n int) ([]Play, er
 
 // Play returns a play by its id. ErrNoPlay if there is none.
 func (j *Journal) Play(ctx context.Context, id int64) (Play, error) {
-	for play, err := range j.plays(ctx, "play.id = ?1", id) {
+	for play, err := range j.plays(ctx, "", "play.id = ?1", id) {
 		return play, err
 	}
 	return Play{}, fmt.Errorf("play %d: %w", id, ErrNoPlay)
@@ -82,11 +84,11 @@ var ErrNoPlay = errors.New("no such play")
 // plays reads the plays that match, oldest first; where has numbered parameters.
 // Each account's plays come from their index in this order, and SQLite merges
 // them: it never holds, and never sorts, more than a row of each.
-func (j *Journal) plays(ctx context.Context, where string, values ...any) iter.Seq2[Play, error] {
+func (j *Journal) plays(ctx context.Context, account, where string, values ...any) iter.Seq2[Play, error] {
 	return func(yield func(Play, error) bool) {
 		var accounts []string
 		err := j.read(ctx, func(tx *transaction) error {
-			return tx.each("SELECT id FROM account", nil, func(rows *sql.Rows) error {
+			return tx.each("SELECT id FROM account WHERE ?1 = '' OR alias = ?1", []any{account}, func(rows *sql.Rows) error {
 				var id int64
 				err := rows.Scan(&id)
 				accounts = append(accounts, fmt.Sprintf(`SELECT account.alias, %s, %s, play.point_ns AS place, play.account AS listener

@@ -40,11 +40,25 @@ func (j *Journal) quota(tx *transaction, client string) (Quota, error) {
 		return q, fmt.Errorf("read quota: %w", err)
 	}
 	q.Until, q.LearnedAt = fromMilli(until), fromMilli(learned)
-	err = tx.get("SELECT count(*) FROM request WHERE client = ? AND at_ms > ?", []any{client, j.now() - 24*3_600_000}, []any{&q.Used})
+	_, _, q.Used, err = j.requests(tx, client)
+	return q, err
+}
+
+// requests returns the time and the number of the last request, and how many there
+// were in the 24 h before now. They are numbered, since to count them each time
+// costs more than all the rest of a poll.
+func (j *Journal) requests(tx *transaction, client string) (atMS int64, number, used int, err error) {
+	var first int
+	err = tx.get(`SELECT coalesce(max(at_ms), 0), coalesce((SELECT number FROM request WHERE client = ?1 ORDER BY at_ms DESC, number DESC LIMIT 1), 0),
+		coalesce((SELECT number FROM request WHERE client = ?1 AND at_ms > ?2 ORDER BY at_ms, number LIMIT 1), 0) FROM request WHERE client = ?1`,
+		[]any{client, j.now() - 24*3_600_000}, []any{&atMS, &number, &first})
 	if err != nil {
-		return q, fmt.Errorf("count requests: %w", err)
+		return 0, 0, 0, fmt.Errorf("count requests: %w", err)
 	}
-	return q, nil
+	if first > 0 {
+		used = number - first + 1
+	}
+	return atMS, number, used, nil
 }
 
 // Requests returns when requests were made in the 24 h before now, oldest first.
@@ -79,11 +93,20 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 		if err := allow(q); err != nil {
 			return err
 		}
+		last, number, _, err := j.requests(tx, client)
+		if err != nil {
+			return err
+		}
 		now := j.now()
+		if last > now { // the clock was set back: the numbers rise with time
+			if _, err := tx.exec("UPDATE request SET at_ms = ?1 WHERE client = ?2 AND at_ms > ?1", now, client); err != nil {
+				return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
+			}
+		}
 		if _, err := tx.exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
-		if _, err := tx.exec("INSERT INTO request (client, at_ms, endpoint) VALUES (?, ?, ?)", client, now, endpoint); err != nil {
+		if _, err := tx.exec("INSERT INTO request (client, at_ms, number, endpoint) VALUES (?, ?, ?, ?)", client, now, number+1, endpoint); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
 		return nil

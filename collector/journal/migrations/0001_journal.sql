@@ -186,9 +186,10 @@ CREATE TABLE request (
 	id       INTEGER PRIMARY KEY,
 	client   TEXT NOT NULL,
 	at_ms    INTEGER NOT NULL,
+	number   INTEGER NOT NULL, -- of the client's requests, in the order of at_ms
 	endpoint TEXT NOT NULL
 ) STRICT;
-CREATE INDEX request_time ON request (client, at_ms);
+CREATE INDEX request_time ON request (client, at_ms, number);
 
 CREATE TABLE quota (
 	client     TEXT PRIMARY KEY,
