@@ -152,7 +152,7 @@ func TestTwentyRealDaysBecomePoints(t *testing.T) {
 	var played []heard
 	synctest.Test(t, func(t *testing.T) {
 		first := given[0].EndedAt.Truncate(24 * time.Hour)
-		time.Sleep(first.Sub(time.Now()))
+		time.Sleep(time.Until(first))
 		w := newWorld(t)
 		w.user.PlayDays(given)
 		j := w.journal()
