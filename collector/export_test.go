@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -13,4 +14,28 @@ type Tracker = tracker
 // Look is a sample.
 func (t *Tracker) Look(p spotify.Player, elapsed time.Duration) []journal.Report {
 	return t.look(p, elapsed)
+}
+
+// Poller is the poller of an account.
+func (c *Collector) Poller(ctx context.Context, alias string) (*poller, error) {
+	if _, err := c.add(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pollers[alias], nil
+}
+
+// PollList is a poll at which recently-played is due and the player is not.
+func (p *poller) PollList(ctx context.Context) {
+	now := p.options.Clock.Now()
+	p.listing.due, p.player.due = now, now.Add(time.Hour)
+	p.Poll(ctx)
+}
+
+// PollPlayer is a poll at which the player is due and recently-played is not.
+func (p *poller) PollPlayer(ctx context.Context) {
+	now := p.options.Clock.Now()
+	p.listing.due, p.player.due = now.Add(time.Hour), now
+	p.Poll(ctx)
 }

@@ -44,7 +44,7 @@ type Quota struct {
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	made   []time.Time // requests of the last 24 h, oldest first, as far as known here
+	made   []time.Time // requests of the last 24 h, oldest first, as far as known here; unless there is no limit
 	synced time.Time   // when made was read from the journal
 }
 
@@ -98,10 +98,13 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 		}
 		return nil
 	})
-	if err == nil {
+	if err == nil && q.budget > 0 {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.made = append(q.made, q.clock.Now())
+		for q.clock.Now().Sub(q.made[0]) >= 24*time.Hour {
+			q.made = q.made[1:]
+		}
 	}
 	return err
 }

@@ -51,12 +51,12 @@ type wish struct {
 // in every horizon: requests that were made age after 24 h and make room again.
 // The accounts share the budget. Without a limit it is 1.
 func (q *Quota) pace(ctx context.Context, wishes []wish) (float64, error) {
+	if q.budget == 0 {
+		return 1, nil
+	}
 	state, err := q.State(ctx)
 	if err != nil {
 		return 0, err
-	}
-	if state.Limit == 0 || len(wishes) == 0 {
-		return 1, nil
 	}
 	limit := float64(state.Limit)
 	room := limit - playerReserve(limit) - min(listCost*float64(len(wishes)), limit/3)

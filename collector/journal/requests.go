@@ -26,39 +26,40 @@ func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
 	var q Quota
 	err := j.read(ctx, func(tx *transaction) error {
 		var err error
-		q, err = j.quota(tx, client)
+		q, _, err = j.quota(tx, client)
 		return err
 	})
 	return q, err
 }
 
-func (j *Journal) quota(tx *transaction, client string) (Quota, error) {
+// lastRequest is a client's last request: when it was made and its number.
+type lastRequest struct {
+	atMS   int64
+	number int
+}
+
+func (j *Journal) quota(tx *transaction, client string) (Quota, lastRequest, error) {
 	var q Quota
+	var last lastRequest
 	var until, learned int64
 	err := tx.get("SELECT until_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &q.Why, &q.Budget, &learned, &q.Shared})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return q, fmt.Errorf("read quota: %w", err)
+		return q, last, fmt.Errorf("read quota: %w", err)
 	}
 	q.Until, q.LearnedAt = fromMilli(until), fromMilli(learned)
-	_, _, q.Used, err = j.requests(tx, client)
-	return q, err
-}
-
-// requests returns the time and the number of the last request, and how many there
-// were in the 24 h before now. They are numbered, since to count them each time
-// costs more than all the rest of a poll.
-func (j *Journal) requests(tx *transaction, client string) (atMS int64, number, used int, err error) {
+	// They are numbered, since to count a day's requests costs more than all the rest
+	// of a poll.
 	var first int
 	err = tx.get(`SELECT coalesce(max(at_ms), 0), coalesce((SELECT number FROM request WHERE client = ?1 ORDER BY at_ms DESC, number DESC LIMIT 1), 0),
 		coalesce((SELECT number FROM request WHERE client = ?1 AND at_ms > ?2 ORDER BY at_ms, number LIMIT 1), 0) FROM request WHERE client = ?1`,
-		[]any{client, j.now() - 24*3_600_000}, []any{&atMS, &number, &first})
+		[]any{client, j.now() - 24*3_600_000}, []any{&last.atMS, &last.number, &first})
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("count requests: %w", err)
+		return q, last, fmt.Errorf("count requests: %w", err)
 	}
 	if first > 0 {
-		used = number - first + 1
+		q.Used = last.number - first + 1
 	}
-	return atMS, number, used, nil
+	return q, last, nil
 }
 
 // Requests returns when requests were made in the 24 h before now, oldest first.
@@ -86,19 +87,15 @@ func (j *Journal) Requests(ctx context.Context, client string) ([]time.Time, err
 // is returned as it is.
 func (j *Journal) Request(ctx context.Context, client, endpoint string, allow func(Quota) error) error {
 	return j.quietly(ctx, func(tx *transaction) error {
-		q, err := j.quota(tx, client)
+		q, last, err := j.quota(tx, client)
 		if err != nil {
 			return err
 		}
 		if err := allow(q); err != nil {
 			return err
 		}
-		last, number, _, err := j.requests(tx, client)
-		if err != nil {
-			return err
-		}
 		now := j.now()
-		if last > now { // the clock was set back: the numbers rise with time
+		if last.atMS > now { // the clock was set back: the numbers rise with time
 			if _, err := tx.exec("UPDATE request SET at_ms = ?1 WHERE client = ?2 AND at_ms > ?1", now, client); err != nil {
 				return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 			}
@@ -106,7 +103,7 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 		if _, err := tx.exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
-		if _, err := tx.exec("INSERT INTO request (client, at_ms, number, endpoint) VALUES (?, ?, ?, ?)", client, now, number+1, endpoint); err != nil {
+		if _, err := tx.exec("INSERT INTO request (client, at_ms, number, endpoint) VALUES (?, ?, ?, ?)", client, now, last.number+1, endpoint); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
 		return nil
@@ -117,7 +114,7 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 // stored.
 func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {
 	return j.quietly(ctx, func(tx *transaction) error {
-		q, err := j.quota(tx, client)
+		q, _, err := j.quota(tx, client)
 		if err != nil {
 			return err
 		}
