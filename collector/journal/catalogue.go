@@ -3,6 +3,7 @@ package journal
 import (
 	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -34,6 +35,29 @@ type learned struct {
 
 	row  *itemRow // set by learn
 	fact int64
+}
+
+// digest is what makes two wordings the same one. Most are known already, so they
+// are not made JSON of first.
+func (s *learned) digest() [16]byte {
+	var buffer [512]byte
+	content := append(buffer[:0], byte(s.source), byte(s.item.Kind), byte(answerOf(s.item.Explicit)))
+	content = binary.BigEndian.AppendUint64(content, uint64(s.item.DurationMS))
+	add := func(texts ...string) {
+		for _, text := range texts {
+			content = binary.BigEndian.AppendUint32(content, uint32(len(text)))
+			content = append(content, text...)
+		}
+	}
+	add(s.item.URI, s.item.Name, s.item.Album, s.item.AlbumID, s.item.ISRC, s.item.ReleaseDate, s.item.ImageURL)
+	for _, artists := range [][]Artist{s.item.Artists, s.item.AlbumArtists} {
+		content = append(content, byte(len(artists)))
+		for _, a := range artists {
+			add(a.ID, a.Name)
+		}
+	}
+	sum := sha256.Sum256(content)
+	return [16]byte(sum[:16])
 }
 
 // factRow is a fact without its content.
@@ -95,12 +119,7 @@ func (c *catalogue) learn(said []learned) error {
 			}
 		}
 		s.row = row
-		content, err := json.Marshal(s.item)
-		if err != nil {
-			return fmt.Errorf("store fact: %w", err)
-		}
-		sum := sha256.Sum256(append(content, byte(s.source)))
-		digest := [16]byte(sum[:16])
+		digest := s.digest()
 		have := facts[row.id]
 		at := slices.IndexFunc(have, func(f *factRow) bool { return f.digest == digest })
 		if at < 0 {
@@ -110,6 +129,10 @@ func (c *catalogue) learn(said []learned) error {
 				fact.seenMS = 0 // an export speaks of one day
 			}
 			facts[row.id] = append(have, fact)
+			content, err := json.Marshal(s.item)
+			if err != nil {
+				return fmt.Errorf("store fact: %w", err)
+			}
 			if err := newFacts.add(fact.id, fact.item, fact.source, fact.digest[:], fact.seenMS, string(content)); err != nil {
 				return fmt.Errorf("store fact: %w", err)
 			}

@@ -165,8 +165,10 @@ func (d *derivation) neighbours() error {
 
 // comparePlays orders plays by their end and then by content.
 func comparePlays(a, b *playRow) int {
+	if a.endedMS != b.endedMS {
+		return cmp.Compare(a.endedMS, b.endedMS)
+	}
 	return cmp.Or(
-		cmp.Compare(a.endedMS, b.endedMS),
 		cmp.Compare(pointBase(a.item), pointBase(b.item)),
 		cmp.Compare(a.item.uri, b.item.uri),
 		cmp.Compare(a.item.songKey, b.item.songKey),

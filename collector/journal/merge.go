@@ -308,11 +308,10 @@ func (r *reportRow) repeats(group []*reportRow) bool {
 // compareReports orders reports by their end and then by content, never by when
 // they came.
 func compareReports(a, b *reportRow) int {
-	return cmp.Or(
-		cmp.Compare(a.endedMS, b.endedMS),
-		slices.Compare(a.digest[:], b.digest[:]),
-		cmp.Compare(a.witness, b.witness),
-	)
+	if a.endedMS != b.endedMS {
+		return cmp.Compare(a.endedMS, b.endedMS)
+	}
+	return slices.Compare(a.digest[:], b.digest[:])
 }
 
 // match is the value of an assignment: more pairs are better, then a lower cost.

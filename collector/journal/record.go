@@ -221,7 +221,12 @@ func (r *recording) held(reports []Report) (map[[16]byte]heldReport, error) {
 		ends[i] = unixMilli(reports[i].EndedAt)
 	}
 	slices.Sort(ends)
-	err := r.tx.each("SELECT id, coalesce(batch, 0), digest FROM report WHERE account = ? AND ended_ms "+inList, []any{r.account, list(slices.Compact(ends))}, func(rows *sql.Rows) error {
+	from, until := ends[0], ends[len(ends)-1]
+	where, values := "ended_ms "+inList, []any{r.account, list(slices.Compact(ends))}
+	if until-from < int64(len(ends))*2*3_600_000 { // close together, as in an export: read all between
+		where, values = "ended_ms BETWEEN ? AND ?", []any{r.account, from, until}
+	}
+	err := r.tx.each("SELECT id, coalesce(batch, 0), digest FROM report WHERE account = ? AND "+where, values, func(rows *sql.Rows) error {
 		var have heldReport
 		var digest sql.RawBytes
 		if err := rows.Scan(&have.id, &have.batch, &digest); err != nil {

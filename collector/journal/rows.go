@@ -108,7 +108,9 @@ func (s *itemScan) item() (*itemRow, error) {
 	if row.Artists, err = decodeArtists(s.artists); err != nil {
 		return nil, err
 	}
-	if row.AlbumArtists, err = decodeArtists(s.albumArtists); err != nil {
+	if s.albumArtists == s.artists { // as in all exports
+		row.AlbumArtists = row.Artists
+	} else if row.AlbumArtists, err = decodeArtists(s.albumArtists); err != nil {
 		return nil, err
 	}
 	row.URI = row.uri
