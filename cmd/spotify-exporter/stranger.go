@@ -24,7 +24,13 @@ const (
 // checkPerson is an error if the export is another person's than the plays that
 // the account has.
 func (i *importing) checkPerson(ctx context.Context) error {
-	sample, err := i.journal.Sample(ctx, i.account, strangerSample)
+	var begin time.Time // of the export
+	for _, file := range i.balance.files {
+		if !file.First.IsZero() && (begin.IsZero() || file.First.Before(begin)) {
+			begin = file.First
+		}
+	}
+	sample, err := i.journal.Sample(ctx, i.account, begin, strangerSample)
 	if err != nil || len(sample) < strangerEnough {
 		return err
 	}

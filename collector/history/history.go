@@ -40,7 +40,8 @@ func (f Format) String() string {
 type File struct {
 	Name   string // the path as given and, of an archive or a folder, the name in it
 	Format Format
-	Size   int64 // bytes of JSON, not compressed
+	Size   int64     // bytes of JSON, not compressed
+	First  time.Time // end of the first row's play, zero if that cannot be read
 }
 
 // Reason is why a row is no report; "" if it is one.

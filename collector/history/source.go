@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -272,7 +273,7 @@ func (s *source) addFile(f file) error {
 	if f.Size > maxFile {
 		err = tooLarge(uint64(f.Size))
 	} else {
-		f.Format, err = f.format()
+		err = f.look()
 	}
 	if err != nil && f.base != "" {
 		err = fmt.Errorf("%s: %w", shownName(f.base), err)
@@ -283,22 +284,29 @@ func (s *source) addFile(f file) error {
 	return err
 }
 
-// format recognises a file by the keys of its first row.
-func (f *file) format() (Format, error) {
+// look recognises the format of a file by the keys of its first row, and reads that.
+func (f *file) look() error {
 	r, err := f.open()
 	if err != nil {
-		return Empty, explain(err)
+		return explain(err)
 	}
 	defer r.Close()
 	rows := newArray(r)
 	if rows.next() {
-		return formatOf(rows.element)
+		if f.Format, err = formatOf(rows.element); err != nil {
+			return err
+		}
+		var first Row
+		decoder := newDecoder(time.Now()) // of its own: Rows will read the row again
+		decoder.decode(f.Format, rows.element, &first)
+		f.First = first.Report.EndedAt
+		return nil
 	}
 	// Some files of the account data are "{ }" where there is nothing to say.
 	if err := rows.err(); err != nil && !(err == errNotArray && f.base != "" && f.Size < 16) {
-		return Empty, explain(err)
+		return explain(err)
 	}
-	return Empty, nil
+	return nil
 }
 
 func formatOf(row []byte) (Format, error) {

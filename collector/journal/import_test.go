@@ -101,7 +101,7 @@ func TestSampleIsSpreadOverThePlays(t *testing.T) {
 	}
 	reports = append(reports, journal.Report{Witness: journal.ExtendedHistory, EndedAt: noon.Add(-time.Hour), MSPlayed: 1_000})
 	record(t, j, reports...)
-	sample, err := j.Sample(t.Context(), "me", 100)
+	sample, err := j.Sample(t.Context(), "me", noon, 100)
 	if err != nil || len(sample) < 90 || len(sample) > 110 {
 		t.Fatalf("%d plays (%v)", len(sample), err)
 	}
@@ -110,10 +110,13 @@ func TestSampleIsSpreadOverThePlays(t *testing.T) {
 			t.Errorf("%v between two of the sample", apart)
 		}
 	}
-	if all, err := j.Sample(t.Context(), "me", 10_000); err != nil || len(all) != 1_000 {
+	if all, err := j.Sample(t.Context(), "me", time.Time{}, 10_000); err != nil || len(all) != 1_000 {
 		t.Errorf("%d plays of 1,000 whose title is known (%v)", len(all), err)
 	}
-	if none, err := j.Sample(t.Context(), "somebody", 100); err != nil || len(none) != 0 {
+	if late, err := j.Sample(t.Context(), "me", noon.Add(900*3*time.Minute), 100); err != nil || len(late) != 100 {
+		t.Errorf("%d of the last 100 plays (%v)", len(late), err)
+	}
+	if none, err := j.Sample(t.Context(), "somebody", noon, 100); err != nil || len(none) != 0 {
 		t.Errorf("%d plays of nobody (%v)", len(none), err)
 	}
 }

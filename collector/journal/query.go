@@ -58,10 +58,10 @@ func firstPoint(t time.Time) int64 {
 // Sample returns about n of an account's plays that ended at from or later and of
 // which at least the title is known, spread over all of them, oldest first.
 func (j *Journal) Sample(ctx context.Context, account string, from time.Time, n int) ([]Play, error) {
-	const those = "account = (SELECT id FROM account WHERE alias = ?1) AND point_ns >= ?2"
-	where := "play." + those + " AND item.kind <> ?3 AND play.id % max(1, (SELECT count(*) FROM play WHERE " + those + ") / ?4) = 0"
+	const where = `play.point_ns >= ?1 AND item.kind <> ?2 AND play.id % max(1, (SELECT count(*) FROM play AS other
+		WHERE other.account = play.account AND other.point_ns >= ?1) / ?3) = 0`
 	var sample []Play
-	for play, err := range j.plays(ctx, where, account, unixMilli(from)*1_000_000, Unknown, n) {
+	for play, err := range j.plays(ctx, account, where, unixMilli(from)*1_000_000, Unknown, n) {
 		if err != nil {
 			return nil, err
 		}
