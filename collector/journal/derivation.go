@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -218,6 +219,18 @@ func (d *derivation) place() {
 			}
 		}
 	}
+}
+
+// pointBase is the time of a point below its ms: plays of one ms are told apart
+// by what was played.
+func pointBase(item *itemRow) int64 {
+	h := fnv.New64a()
+	if item.uri != "" {
+		h.Write([]byte(item.uri))
+	} else {
+		h.Write([]byte(item.songKey))
+	}
+	return int64(h.Sum64() % 1_000_000)
 }
 
 // save writes the plays that are new or differ, deletes those that are gone, and

@@ -210,6 +210,9 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	histories, first := environment(t, "ORDER_HISTORIES", 150), environment(t, "ORDER_SEED", 1)
 	j := open(t, journal.Options{})
 	for seed := first; seed < first+histories; seed++ {
+		if seed%1_000 == 0 {
+			t.Logf("%d histories", seed-first)
+		}
 		all := tell(rand.New(rand.NewPCG(seed, 0)))
 		difference := differs(t, j, all, seed)
 		if difference == "" {
@@ -230,6 +233,53 @@ func TestOrderDoesNotMatter(t *testing.T) {
 				r.EndedAt, r.EndedError, r.StartedAt, r.MSPlayed, r.MSPlayedError, r.Stamp, r.Break)
 		}
 		t.Fatalf("seed %d: %s", seed, difference)
+	}
+}
+
+// TestWhatRandomHistoriesFound are histories that once came out differently, cut
+// down to what mattered.
+func TestWhatRandomHistoriesFound(t *testing.T) {
+	of := func(account string, r journal.Report) told { return told{account, r} }
+	about := func(item journal.Item) told { return told{"you", journal.Report{Item: item}} }
+	long := 40 * 24 * time.Hour // so little may be known of an end
+	unnamed := func(n int) journal.Item {
+		return other(song(n), func(i *journal.Item) { i.ISRC, i.DurationMS = "", 0 })
+	}
+	renamed := other(song(1), func(i *journal.Item) { i.Name, i.Album, i.DurationMS = "Song 0", "Album (Deluxe)", 180_500 })
+	private := func(r journal.Report) journal.Report {
+		return with(r, func(r *journal.Report) { r.Incognito = new(true) })
+	}
+	j := open(t, journal.Options{})
+	for name, all := range map[string][]told{
+		"an estimate, and the length is learned by somebody else": {
+			of("me", listed(unnamed(1), at("12:00:00"))), of("you", listed(song(1), at("18:00:00"))),
+		},
+		"listed, and then known to be private": {
+			of("me", listed(song(1), at("12:00:00"))), of("me", private(inHistory(song(1), at("12:00:00"), 40_000))),
+			of("me", inHistory(song(1), at("15:00:00"), 50_000)),
+		},
+		"the account data of a play that another title held": {
+			of("me", looked(other(song(1), func(i *journal.Item) { i.URI = "" }), at("12:02:14.7"), 31_000, long)),
+			of("me", inAccountData(song(1), at("12:02:00"), 31_000)),
+			of("me", listed(unnamed(1), at("13:02:44.4"))), about(renamed),
+		},
+		"a renamed item makes room for others": {
+			about(renamed), about(other(song(1), func(i *journal.Item) { i.DurationMS = 180_500 })),
+			of("me", listed(unnamed(1), at("13:00:48.003"))), of("me", looked(unnamed(1), at("13:00:48.239"), 0, long)),
+			of("me", inHistory(song(0), at("13:00:49"), 0)),
+			of("me", looked(other(song(0), func(i *journal.Item) { i.DurationMS = 40_000 }), at("13:00:47.15"), 0, long)),
+		},
+		"two listed in one ms, and then one before": {
+			of("me", listed(song(1), at("12:03:00"))), of("me", listed(song(2), at("12:03:00"))), of("me", listed(song(3), at("12:01:00"))),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(60) {
+				if difference := differs(t, j, all, seed); difference != "" {
+					t.Fatal(difference)
+				}
+			}
+		})
 	}
 }
 

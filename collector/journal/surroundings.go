@@ -1,0 +1,239 @@
+package journal
+
+import (
+	"cmp"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// apart splits reports into groups that are far enough from each other to be
+// looked at one by one: an item that was played for ten years must not make us
+// read ten years.
+func apart(reports []*reportRow) [][]*reportRow {
+	slices.SortFunc(reports, compareReports)
+	var groups [][]*reportRow
+	var until int64
+	begin := 0
+	for i, r := range reports {
+		from, end := r.reach()
+		if i > begin && from-until > 24*3_600_000 {
+			groups = append(groups, reports[begin:i:i])
+			begin, until = i, end
+		}
+		if i == begin {
+			until = end
+		}
+		until = max(until, end)
+	}
+	if len(reports) > 0 {
+		groups = append(groups, reports[begin:])
+	}
+	return groups
+}
+
+// reports reads reports of the account and their items.
+func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
+	rows, err := r.tx.query("SELECT "+reportColumns+" FROM report WHERE account = ? AND "+where, append([]any{r.account}, values...)...)
+	if err != nil {
+		return nil, fmt.Errorf("read reports: %w", err)
+	}
+	reports, err := scanReports(rows, r.catalogue.items)
+	if err != nil {
+		return nil, err
+	}
+	return reports, r.catalogue.loadItems()
+}
+
+// surroundings are reports of some time, in order. Of the titles named, all are
+// there that have to do with each other within reach.
+type surroundings struct {
+	reports []*reportRow
+	titles  map[string]bool
+	reach   span
+}
+
+// hold tells whether the whole chain of a report is there.
+func (s *surroundings) hold(x *reportRow) bool {
+	from, until := x.reach()
+	return s.titles[x.item.titleKey] && until >= s.reach.from && from <= s.reach.until
+}
+
+// around reads all reports that may be in one chain with the touched ones, which
+// may be new or gone. A chain may lead from report to report further and further
+// away; it is followed until nothing more turns up.
+func (r *recording) around(touched []*reportRow) (*surroundings, error) {
+	s := &surroundings{titles: map[string]bool{}, reach: reachOf(touched)}
+	byDigest := map[[16]byte]*reportRow{}
+	var stored []int64
+	for _, t := range touched {
+		for _, title := range r.catalogue.titles(t.item) {
+			s.titles[title] = true
+		}
+		if t.id == 0 {
+			byDigest[t.digest] = t
+		} else {
+			stored = append(stored, t.id) // and may have come to another play since it was read
+		}
+	}
+	if len(stored) > 0 {
+		found, err := r.reports("id "+inList, list(stored))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			byDigest[f.digest] = f
+		}
+	}
+	var read span
+	for first := true; first || s.reach != read; first = false {
+		read = s.reach
+		found, err := r.reports("ended_ms BETWEEN ? AND ?", read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
+		if err != nil {
+			return nil, err
+		}
+		vague, err := r.reports("vague = 1 AND ended_ms BETWEEN ? AND ?", read.from-farMS, read.until+farMS)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range slices.Concat(found, vague) {
+			if byDigest[f.digest] == nil {
+				byDigest[f.digest] = f
+			}
+		}
+		for _, f := range byDigest {
+			if s.hold(f) {
+				from, until := f.reach()
+				s.reach = span{min(s.reach.from, from), max(s.reach.until, until)}
+			}
+		}
+	}
+	s.reports = slices.SortedFunc(maps.Values(byDigest), compareReports)
+	return s, nil
+}
+
+// chains splits reports, which are in order, into those of one title whose times
+// touch.
+func chains(reports []*reportRow) [][]*reportRow {
+	byTitle := map[string][]*reportRow{}
+	for _, r := range reports {
+		byTitle[r.item.titleKey] = append(byTitle[r.item.titleKey], r)
+	}
+	var all [][]*reportRow
+	for _, title := range slices.Sorted(maps.Keys(byTitle)) {
+		group := byTitle[title]
+		slices.SortFunc(group, func(a, b *reportRow) int {
+			aFrom, _ := a.reach()
+			bFrom, _ := b.reach()
+			return cmp.Or(cmp.Compare(aFrom, bFrom), compareReports(a, b))
+		})
+		var until int64
+		begin := 0
+		for i, r := range group {
+			from, end := r.reach()
+			if i > begin && from > until {
+				all = append(all, group[begin:i])
+				begin = i
+			}
+			until = max(until, end)
+			if i == begin {
+				until = end
+			}
+		}
+		all = append(all, group[begin:])
+	}
+	return all
+}
+
+// deriveAround derives the chains that the touched reports are in.
+func (r *recording) deriveAround(touched []*reportRow) error {
+	for {
+		surroundings, err := r.around(touched)
+		if err != nil {
+			return err
+		}
+		stale, stirred := r.affected(touched, chains(surroundings.reports))
+		// A play whose items have changed may hold reports of what are other chains
+		// now, perhaps far away.
+		left, err := r.missing(stale, surroundings)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			touched = slices.Concat(touched, left)
+			continue
+		}
+		d := derivation{recording: r, stale: stale}
+		for _, chain := range stirred {
+			d.clusters = append(d.clusters, merge(chain)...)
+		}
+		return d.apply()
+	}
+}
+
+// affected returns the plays that have to be derived anew, and the chains which
+// their reports are in. Those are the chains around the touched reports, under the
+// titles that these have or had: whoever leaves a chain makes room in it.
+func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stale map[int64]bool, chains [][]*reportRow) {
+	stirred := map[string][]span{} // by title
+	stale = map[int64]bool{}
+	for _, t := range touched {
+		stale[t.play] = true
+		from, until := t.reach()
+		for _, title := range r.catalogue.titles(t.item) {
+			stirred[title] = append(stirred[title], span{from, until})
+		}
+	}
+	stale[0] = false // of new reports
+	for again := true; again; {
+		again = false
+		waiting = slices.DeleteFunc(waiting, func(chain []*reportRow) bool {
+			reach := reachOf(chain)
+			touches := func(s span) bool { return s.until >= reach.from && s.from <= reach.until }
+			if !slices.ContainsFunc(stirred[chain[0].item.titleKey], touches) &&
+				!slices.ContainsFunc(chain, func(x *reportRow) bool { return stale[x.play] }) {
+				return false
+			}
+			for _, x := range chain {
+				if x.play != 0 && !stale[x.play] {
+					stale[x.play] = true
+					again = true // its other reports may be in another chain
+				}
+			}
+			chains = append(chains, chain)
+			return true
+		})
+	}
+	delete(stale, 0)
+	return stale, chains
+}
+
+// missing returns the reports of plays whose chains are not there, or not whole.
+func (r *recording) missing(plays map[int64]bool, s *surroundings) ([]*reportRow, error) {
+	if len(plays) == 0 {
+		return nil, nil
+	}
+	whole := map[int64]bool{}
+	for _, x := range s.reports {
+		whole[x.id] = s.hold(x)
+	}
+	var missing []int64
+	err := r.tx.each("SELECT id FROM report WHERE play "+inList, []any{list(slices.Collect(maps.Keys(plays)))}, func(rows *sql.Rows) error {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if !whole[id] {
+			missing = append(missing, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read reports: %w", err)
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	return r.reports("id "+inList, list(missing))
+}
