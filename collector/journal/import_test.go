@@ -120,3 +120,18 @@ func TestSampleIsSpreadOverThePlays(t *testing.T) {
 		t.Errorf("%d plays of nobody (%v)", len(none), err)
 	}
 }
+
+func TestAccountDataOfTwoPlaysInOneMinute(t *testing.T) {
+	for _, ms := range [][2]int64{{24_000, 20_000}, {20_000, 24_000}} {
+		j := open(t, journal.Options{})
+		for n, ms := range ms {
+			end := noon.Add(time.Duration(20+25*n) * time.Second)
+			extended := inHistory(song(1), end, ms)
+			record(t, j, extended, journal.Report{Witness: journal.AccountData, EndedAt: noon, MSPlayed: ms,
+				Item: journal.Item{Kind: journal.Track, Name: extended.Item.Name, Artists: extended.Item.Artists[:1]}})
+		}
+		if got := plays(t, j); len(got) != 2 || len(got[0].Witnesses) != 2 || len(got[1].Witnesses) != 2 {
+			t.Errorf("two plays are %d: %v", len(got), got)
+		}
+	}
+}

@@ -231,6 +231,9 @@ func merge(chain []*reportRow) []*cluster {
 			continue
 		}
 		slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
+		if w == AccountData {
+			groups = joinExtended(plays, groups)
+		}
 		assigned := assign(plays, groups)
 		for i, group := range groups {
 			if c := assigned[i]; c != nil {
@@ -256,6 +259,29 @@ func merge(chain []*reportRow) []*cluster {
 		}
 	}
 	return plays
+}
+
+// joinExtended adds rows of the account data to the plays of which they are the
+// rows of the extended history, cut to the minute, and returns the others. It is
+// not for assign: the plays of one minute are in any order in the account data.
+func joinExtended(plays []*cluster, groups [][]*reportRow) [][]*reportRow {
+	type cut struct{ minute, msPlayed int64 }
+	byCut := map[cut][]*cluster{}
+	for _, play := range plays {
+		if extended := play.by(ExtendedHistory); extended != nil {
+			key := cut{extended.uploadedMS() / 60_000, extended.msPlayed}
+			byCut[key] = append(byCut[key], play)
+		}
+	}
+	return slices.DeleteFunc(groups, func(group []*reportRow) bool {
+		for _, play := range byCut[cut{group[0].endedMS / 60_000, group[0].msPlayed}] {
+			if _, ok := play.cost(group[0]); ok && play.by(AccountData) == nil {
+				play.reports = append(play.reports, group...)
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // groupsOf returns the reports of one witness, those together that are one play.
