@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -53,39 +54,13 @@ type tracker struct {
 	Left left `json:"left,omitzero"`
 
 	recordPrivate bool
-	hidden        string // uri of what plays and was private at a moment; never stored
+	hidden        string // what plays and was private at a moment, as key has it; never stored
 }
 
 // left is an item and where it was left.
 type left struct {
-	URI      string        `json:"uri"`
+	Item     string        `json:"item"` // its key
 	Position time.Duration `json:"position"`
-}
-
-// openPlay is a play that has not ended.
-type openPlay struct {
-	Item      journal.Item `json:"item"`
-	StartedAt time.Time    `json:"started_at"` // zero if nobody can tell
-
-	SeenAt    time.Time     `json:"seen_at"`  // the last look
-	Position  time.Duration `json:"position"` // in the item, then
-	Playing   bool          `json:"playing"`  // or paused, then
-	PausedAt  time.Time     `json:"paused_at,omitzero"`
-	MissedAt  time.Time     `json:"missed_at,omitzero"` // the first look since that did not show it
-	Listened  time.Duration `json:"listened"`           // until then
-	Uncertain time.Duration `json:"uncertain"`          // how far Listened may be off
-
-	Device      string `json:"device"`
-	DeviceType  string `json:"device_type"`
-	ContextType string `json:"context_type"`
-	ContextURI  string `json:"context_uri"`
-	Shuffle     bool   `json:"shuffle"`
-	Private     bool   `json:"private"`
-	ReasonStart string `json:"reason_start"`
-
-	// Break is where it may have been two plays; the longest pause, or the last
-	// time that it went back to its start.
-	Break journal.Break `json:"break,omitzero"`
 }
 
 // restoreTracker returns the tracker that stored its state in the journal.
@@ -165,8 +140,8 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 	private := p.Active && p.PrivateSession && !t.recordPrivate
 	switch {
 	case visible && private:
-		t.hidden = item.URI
-	case visible && t.hidden == item.URI:
+		t.hidden = key(&item)
+	case visible && t.hidden == key(&item):
 		private = true
 	case visible:
 		t.hidden = ""
@@ -220,12 +195,10 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 
 // same tells whether two looks show one item. Relinked uris of one play do not
 // occur: Spotify decides the uri when a play begins.
-func same(a, b *journal.Item) bool {
-	if a.URI != "" || b.URI != "" {
-		return a.URI == b.URI
-	}
-	return a.SongKey() == b.SongKey()
-}
+func same(a, b *journal.Item) bool { return key(a) == key(b) }
+
+// key tells items apart: by the uri, or the names of a file that has none.
+func key(i *journal.Item) string { return cmp.Or(i.URI, i.SongKey()) }
 
 func duration(i *journal.Item) time.Duration {
 	return time.Duration(i.DurationMS) * time.Millisecond
@@ -234,7 +207,7 @@ func duration(i *journal.Item) time.Duration {
 // leave closes the open play.
 func (t *tracker) leave() {
 	if o := t.Open; !o.Playing {
-		t.Left = left{URI: o.Item.URI, Position: o.Position}
+		t.Left = left{Item: key(&o.Item), Position: o.Position}
 	}
 	t.Open = nil
 }
@@ -260,7 +233,7 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 			// Or from where it was left, some time ago.
 			o.Uncertain = max(lookError, position)
 		}
-	case t.Left.URI == item.URI && further >= 0 && further <= since+lookError:
+	case t.Left.Item == key(&item) && further >= 0 && further <= since+lookError:
 		o.StartedAt, o.Listened = now.Add(-further), further
 	default:
 		// Entered in its middle after the last look, or paused since.
@@ -274,71 +247,12 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 	t.Open = o
 }
 
-// circumstances are as of the last look: a play that is handed over counts for
-// the device on which it ended.
-func (o *openPlay) circumstances(p *spotify.Player) {
-	o.Device, o.DeviceType = p.Device.Name, p.Device.Type
-	o.ContextType, o.ContextURI = p.Context.Type, p.Context.URI
-	o.Shuffle = p.Shuffle
-	o.Private = o.Private || p.PrivateSession
-}
-
-// left is what was left of the item at the last look, -1 if its length is not
-// known.
-func (o *openPlay) left() time.Duration {
-	length := duration(&o.Item)
-	if length == 0 {
-		return -1
-	}
-	return max(0, length-o.Position)
-}
-
-// through is when the item is through if nothing happens; zero if it is paused or
-// its length is not known.
-func (o *openPlay) through() time.Time {
-	left := o.left()
-	if !o.Playing || left < 0 {
-		return time.Time{}
-	}
-	return o.SeenAt.Add(left)
-}
-
-// expected is the position at a time if nothing has happened since the last look.
-func (o *openPlay) expected(at time.Time) time.Duration {
-	if !o.Playing {
-		return o.Position
-	}
-	position := o.Position + at.Sub(o.SeenAt)
-	if length := duration(&o.Item); length > 0 {
-		position = min(position, length)
-	}
-	return position
-}
-
 // shift moves all times, after the clock was set.
 func (t *tracker) shift(by time.Duration) {
 	t.LookedAt = t.LookedAt.Add(by)
 	if t.Open != nil {
 		t.Open.shift(by)
 	}
-}
-
-func (o *openPlay) shift(by time.Duration) {
-	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
-		if !t.IsZero() {
-			*t = t.Add(by)
-		}
-	}
-}
-
-// missed is a look at a player without anything. It tells whether the play is to
-// be given up: not at once, since its device may be back in a moment.
-func (o *openPlay) missed(now time.Time) bool {
-	if o.MissedAt.IsZero() {
-		o.MissedAt = now
-	}
-	through := o.through()
-	return now.Sub(o.MissedAt) >= overlook || !through.IsZero() && !through.After(now)
 }
 
 // proceed is a look that shows the open item again.
@@ -447,15 +361,6 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 	return ended
 }
 
-// pausedLong tells whether the item stood still for so long that its play ended.
-func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
-	still := passed - max(0, moved)
-	if !o.PausedAt.IsZero() {
-		still += o.SeenAt.Sub(o.PausedAt)
-	}
-	return still >= logout && moved > 0
-}
-
 // restart is a look that shows the item back at what a start from zero would have
 // reached. Who pressed "previous" has begun a new play, who has moved the
 // position to zero has not, and nobody can tell. Spotify's list will, if what was
@@ -488,115 +393,4 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 	next.StartedAt, next.Listened, next.Uncertain, next.ReasonStart = began, position, lookError, "backbtn"
 	t.Open = &next
 	return []journal.Report{ended}
-}
-
-// paused notes the longest pause, unless something else has been noted.
-func (o *openPlay) paused(until time.Time) {
-	if o.Break.MSMore > 0 || until.Sub(o.PausedAt) <= o.Break.Until.Sub(o.Break.From) {
-		return
-	}
-	o.Break = journal.Break{From: o.PausedAt, Until: until, MSPlayed: o.Listened.Milliseconds()}
-}
-
-// vanish ends a play whose item is not there any more, and nothing else that
-// would tell since when.
-func (o *openPlay) vanish(now time.Time) []journal.Report {
-	from, until := o.SeenAt, now
-	if through := o.through(); !through.IsZero() && !through.After(now) {
-		// It can have been heard to its end, and mostly is.
-		return []journal.Report{o.end(through, max(lookError, through.Sub(from), until.Sub(through)), "trackdone", o.left(), max(lookError, o.left()))}
-	}
-	between := until.Sub(from) / 2
-	if !o.Playing {
-		return []journal.Report{o.endPaused(until, "logout")}
-	}
-	// The device may have left the network and play on: until the item is through.
-	sure := between
-	if through := o.through(); !through.IsZero() {
-		sure = through.Sub(from.Add(between))
-	}
-	return []journal.Report{o.end(from.Add(between), max(lookError, sure), "unknown", between, max(lookError, sure))}
-}
-
-// giveWay ends a play in whose place another began; zero: when is not known.
-func (o *openPlay) giveWay(now, began time.Time) journal.Report {
-	through := o.through()
-	if began.IsZero() {
-		until := now
-		if !through.IsZero() && through.Before(until) {
-			until = through
-		}
-		between := max(0, until.Sub(o.SeenAt)) / 2
-		var more time.Duration
-		if o.Playing {
-			more = between
-		}
-		return o.end(o.SeenAt.Add(between), max(lookError, between), "endplay", more, max(lookError, more))
-	}
-	if began.Before(o.SeenAt) {
-		began = o.SeenAt
-	}
-	if !o.Playing {
-		if o.PausedAt.Add(logout).Before(began) {
-			return o.endPaused(began, "logout")
-		}
-		return o.endPaused(began, "endplay")
-	}
-	if through.IsZero() { // of unknown length
-		return o.end(began, lookError, "unknown", began.Sub(o.SeenAt), lookError)
-	}
-	switch early := through.Sub(began); {
-	case early > crossfade:
-		// Other items may have been skipped in between as well.
-		since := began.Sub(o.SeenAt)
-		return o.end(began, max(lookError, since), "fwdbtn", since, since)
-	case early >= -lookError:
-		return o.end(began, lookError, "trackdone", began.Sub(o.SeenAt), lookError)
-	default:
-		// Through, and then nothing for a while; or paused, and then left.
-		return o.end(through, max(lookError, -early), "trackdone", o.left(), max(lookError, o.left()))
-	}
-}
-
-// endPaused ends a play that was paused and did not go on. To the listener it
-// ended with the pause; Spotify's own end lies between that and until, when
-// something else is known to have taken its place.
-func (o *openPlay) endPaused(until time.Time, reason string) journal.Report {
-	return o.end(o.PausedAt, max(lookError, until.Sub(o.PausedAt)), reason, 0, 0)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// end makes the report of the play: when it ended, how sure that is, why, and
-// what was listened since the last look.
-func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, moreError time.Duration) journal.Report {
-	seen, still := o.SeenAt, time.Time{}
-	if !o.Playing && !o.PausedAt.IsZero() {
-		seen, still = o.PausedAt, o.SeenAt
-	}
-	leftMS := int64(-1)
-	if left := o.left(); left >= 0 {
-		leftMS = left.Milliseconds()
-	}
-	var skipped *bool
-	switch reason {
-	case "fwdbtn", "backbtn", "endplay":
-		skipped = new(true)
-	case "trackdone":
-		skipped = new(false)
-	}
-	return journal.Report{
-		Witness: journal.Playback, Item: o.Item,
-		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
-		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
-		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: o.Uncertain.Milliseconds(), SeenMSLeft: leftMS, SeenStillAt: still.Truncate(time.Millisecond), Break: o.Break,
-		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
-		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,
-		Skipped: skipped,
-	}
 }

@@ -176,6 +176,11 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackA, local, trackB) },
 		want:   []string{"A trackdone", "Local trackdone", "B trackdone"}, within: 3 * time.Second,
 	}, {
+		name:   "local file without a uri",
+		script: func(m moment) { m.Play(trackA, local, trackB) },
+		setup:  func(w *world, _ time.Time) { w.alter(`"uri":"spotify:local:[^"]*"`, `"uri":null`) },
+		want:   []string{"A trackdone", "Local trackdone", "B trackdone"}, within: 3 * time.Second,
+	}, {
 		name:   "advertisement and something unknown in between",
 		script: func(m moment) { m.Play(trackA, advert, trackB, unknown, trackC) },
 		want:   []string{"A trackdone", "B trackdone", "C trackdone"},
