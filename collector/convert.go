@@ -1,6 +1,9 @@
 package collector
 
 import (
+	"slices"
+	"time"
+
 	"errors"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -44,10 +47,24 @@ func artistsOf(list []spotify.Artist) []journal.Artist {
 	return artists
 }
 
-// reportOf is a row of recently-played as the journal keeps it.
-func reportOf(p *spotify.Play) journal.Report {
+// silence is a look at the player at which nothing sounded.
+type silence struct {
+	at  time.Time
+	uri string // of what lay there paused; "" for nothing
+}
+
+// reportOf is a row of recently-played as the journal keeps it. silences are in the
+// order of time: the play began after the last of them, unless it lay there paused.
+func reportOf(p *spotify.Play, silences []silence) journal.Report {
+	var after time.Time
+	at, _ := slices.BinarySearchFunc(silences, p.PlayedAt, func(s silence, end time.Time) int { return s.at.Compare(end) })
+	for ; at > 0 && after.IsZero(); at-- {
+		if s := silences[at-1]; s.uri != p.Item.URI {
+			after = s.at
+		}
+	}
 	return journal.Report{
-		Witness: journal.RecentlyPlayed, Item: itemOf(&p.Item), EndedAt: p.PlayedAt, MSPlayed: -1,
+		Witness: journal.RecentlyPlayed, Item: itemOf(&p.Item), EndedAt: p.PlayedAt, BeganAfter: after, MSPlayed: -1,
 		ContextType: p.Context.Type, ContextURI: p.Context.URI,
 	}
 }

@@ -27,6 +27,9 @@ const (
 	stalePlayback = 2 * longestIdle
 	// quietLog is how often the same failure is logged.
 	quietLog = 15 * time.Minute
+	// mostSilences is how many looks without sound are remembered: some hours, as
+	// long as a play mostly takes to be listed.
+	mostSilences = 512
 	// journalReason counts failures of our own storage among the poll failures.
 	journalReason = spotify.Reason("journal")
 )
@@ -47,6 +50,7 @@ type poller struct {
 	listedAt        time.Time // the last page
 	unlistedSince   time.Time // the first end of a play that no page has confirmed
 	quietSince      time.Time // nothing has played since
+	silences        []silence // the last ones, oldest first
 	loggedAt        time.Time // the last failure that was logged
 	loggedReason    spotify.Reason
 	logged          bool // and no recovery since
@@ -148,7 +152,7 @@ func (p *poller) list(ctx context.Context) error {
 	if !page.Unchanged {
 		reports := make([]journal.Report, len(page.Plays))
 		for i := range page.Plays {
-			reports[i] = reportOf(&page.Plays[i])
+			reports[i] = reportOf(&page.Plays[i], p.silences)
 		}
 		witnessed := journal.Witnessed{Reports: reports}
 		if err == nil { // a page that could be read in part says nothing of gaps
@@ -217,8 +221,18 @@ func (p *poller) look(ctx context.Context) error {
 	}
 	if tracker.playing() {
 		p.quietSince = time.Time{}
-	} else if p.quietSince.IsZero() {
-		p.quietSince = now
+	} else {
+		if p.quietSince.IsZero() {
+			p.quietSince = now
+		}
+		if len(p.silences) == mostSilences {
+			p.silences = append(p.silences[:0], p.silences[mostSilences/2:]...)
+		}
+		quiet := silence{at: player.ReceivedAt.Round(0)}
+		if player.Item != nil {
+			quiet.uri = player.Item.URI
+		}
+		p.silences = append(p.silences, quiet)
 	}
 	p.show(&player)
 	return nil

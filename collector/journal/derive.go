@@ -55,6 +55,9 @@ func (c *cluster) derive() *playRow {
 			skipped:     first(c, trustReasons, func(r *reportRow) answer { return r.skipped }),
 		},
 	}
+	if listed := c.by(RecentlyPlayed); listed != nil {
+		p.afterMS = listed.afterMS
+	}
 	for _, r := range c.reports {
 		p.witnesses |= 1 << r.witness
 		if r.batch != 0 && (p.batch == 0 || r.batch < p.batch) {
@@ -136,7 +139,8 @@ func (r *reportRow) playedBefore(endedMS int64) int64 {
 
 // estimate sets the listening time of a play that only recently-played has seen:
 // what fits between the end of the play before and its own, at most the item's
-// length, and at least what it takes to be listed. previousMS 0: nothing before.
+// length, and at least what it takes to be listed; less if the player was seen
+// without it meanwhile. previousMS 0: nothing before.
 func (p *playRow) estimate(previousMS int64) {
 	ms := p.item.DurationMS
 	if previousMS != 0 && (ms == 0 || p.endedMS-previousMS < ms) {
@@ -148,6 +152,11 @@ func (p *playRow) estimate(previousMS int64) {
 	shortest := int64(shortestListedMS)
 	if p.item.DurationMS != 0 {
 		shortest = min(shortest, p.item.DurationMS)
+	}
+	if most := p.endedMS - p.afterMS; p.afterMS != 0 && most > shortest && most < ms {
+		// It began at some time after that look, and was not heard to its end.
+		p.msPlayed, p.msError = (most+shortest)/2, (most-shortest+1)/2
+		return
 	}
 	if p.msPlayed = ms; ms < shortest {
 		// The play before cannot have ended so late.

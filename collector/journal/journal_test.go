@@ -236,6 +236,20 @@ func TestPlaysAreChosenByTimeAndNumber(t *testing.T) {
 	}
 }
 
+func TestAPlayIsNotLongerThanSinceTheLookThatDidNotShowIt(t *testing.T) {
+	j := open(t, journal.Options{})
+	brief, whole := listed(song(1), noon.Add(time.Hour)), listed(song(2), noon.Add(2*time.Hour))
+	brief.BeganAfter, whole.BeganAfter = brief.EndedAt.Add(-90*time.Second), whole.EndedAt.Add(-200*time.Second)
+	record(t, j, brief, whole)
+	got := plays(t, j)
+	if got[0].MSPlayed != 60_000 || got[0].MSPlayedError != 30_000 {
+		t.Errorf("begun at most 90 s before its end: %d ± %d ms", got[0].MSPlayed, got[0].MSPlayedError)
+	}
+	if got[1].MSPlayed != 180_000 {
+		t.Errorf("200 s have room for all of it: %d ms", got[1].MSPlayed)
+	}
+}
+
 // TestCloseLeavesOneFile: a closed journal can be moved or copied.
 func TestCloseLeavesOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")

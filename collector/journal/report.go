@@ -73,6 +73,11 @@ type Report struct {
 	// MSPlayedError is how far the truth may lie from MSPlayed, either way.
 	MSPlayedError int64
 
+	// BeganAfter is a moment at which the player was seen without the play, zero if
+	// there is none: RecentlyPlayed names no start, and the time listened cannot be
+	// longer than what has passed since.
+	BeganAfter time.Time
+
 	// Playback only: until when the play was followed (the last look at it, or when
 	// it was paused), what had been listened until then and what was left of the
 	// item to be heard, both in milliseconds (SeenMSLeft

@@ -144,6 +144,7 @@ type reportRow struct {
 	stampMS      int64
 	msPlayed     int64
 	msError      int64
+	afterMS      int64
 	seenMS       int64
 	seenPlayed   int64
 	seenError    int64
@@ -158,7 +159,7 @@ type reportRow struct {
 	index int // of a new report: its place in the list given
 }
 
-const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, vague, seen_ms, seen_played, seen_error, seen_left, seen_still_ms, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
+const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, after_ms, vague, seen_ms, seen_played, seen_error, seen_left, seen_still_ms, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
 
 // newReportRow stores an end that is less certain than farMS as one that is as
 // certain, and forgets a stamp that lies farther away: around would not find them.
@@ -171,7 +172,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
 		endedErrorMS: min(max(0, r.EndedError.Milliseconds()), farMS), startedMS: unixMilli(r.StartedAt), stampMS: stamp,
 		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
-		seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft, seenStillMS: unixMilli(r.SeenStillAt),
+		afterMS: unixMilli(r.BeganAfter), seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft, seenStillMS: unixMilli(r.SeenStillAt),
 		breakFromMS: unixMilli(r.Break.From), breakUntilMS: unixMilli(r.Break.Until), breakPlayed: r.Break.MSPlayed, breakMore: r.Break.MSMore,
 		circumstances: circumstances{
 			contextType: r.ContextType, contextURI: r.ContextURI, device: r.Device, deviceType: r.DeviceType,
@@ -183,7 +184,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 
 func (r *reportRow) values(account int64) []any {
 	return append([]any{r.id, account, r.witness, r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
 }
 
 // orNull stores 0 as NULL.
@@ -209,7 +210,7 @@ func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error)
 			vague       bool // follows from the rest
 		)
 		targets := append([]any{&r.id, &account, &r.witness, &r.endedMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
-			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.seenStillMS, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
+			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &r.afterMS, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.seenStillMS, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
 		if err := rows.Scan(targets...); err != nil {
 			return nil, fmt.Errorf("read reports: %w", err)
 		}
@@ -237,6 +238,7 @@ type playRow struct {
 	msSource  MSPlayedSource
 	msError   int64
 	circumstances
+	afterMS   int64
 	witnesses int64
 	batch     int64
 	pointNS   int64
@@ -244,16 +246,16 @@ type playRow struct {
 	sentNS, sentCredits int64
 }
 
-const playColumns = "play.id, play.account, play.item, play.ended_ms, play.started_ms, play.ms_played, play.ms_source, play.ms_error, play.context_type, play.context_uri, play.device, play.device_type, play.platform, play.country, play.reason_start, play.reason_end, play.shuffle, play.offline, play.incognito, play.skipped, play.witnesses, play.batch, play.point_ns, play.sent_ns, play.sent_credits"
+const playColumns = "play.id, play.account, play.item, play.ended_ms, play.started_ms, play.ms_played, play.ms_source, play.ms_error, play.context_type, play.context_uri, play.device, play.device_type, play.platform, play.country, play.reason_start, play.reason_end, play.shuffle, play.offline, play.incognito, play.skipped, play.after_ms, play.witnesses, play.batch, play.point_ns, play.sent_ns, play.sent_credits"
 
 func (p *playRow) values(account int64) []any {
 	values := append([]any{p.id, account, p.item.id, p.endedMS, p.startedMS, p.msPlayed, p.msSource, p.msError}, p.circumstances.values()...)
-	return append(values, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)
+	return append(values, p.afterMS, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)
 }
 
 func (p *playRow) targets(account, item *int64) []any {
 	targets := append([]any{&p.id, account, item, &p.endedMS, &p.startedMS, &p.msPlayed, &p.msSource, &p.msError}, p.circumstances.targets()...)
-	return append(targets, &p.witnesses, &p.batch, &p.pointNS, &p.sentNS, &p.sentCredits)
+	return append(targets, &p.afterMS, &p.witnesses, &p.batch, &p.pointNS, &p.sentNS, &p.sentCredits)
 }
 
 // has tells whether the witness reported the play.
@@ -284,7 +286,7 @@ func (r *reportRow) report() Report {
 		EndedAt: fromMilli(r.endedMS), EndedError: time.Duration(r.endedErrorMS) * time.Millisecond,
 		StartedAt: fromMilli(r.startedMS), Stamp: fromMilli(r.stampMS),
 		MSPlayed: r.msPlayed, MSPlayedError: r.msError,
-		SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSError: r.seenError, SeenMSLeft: r.seenLeft, SeenStillAt: fromMilli(r.seenStillMS),
+		BeganAfter: fromMilli(r.afterMS), SeenAt: fromMilli(r.seenMS), SeenMSPlayed: r.seenPlayed, SeenMSError: r.seenError, SeenMSLeft: r.seenLeft, SeenStillAt: fromMilli(r.seenStillMS),
 		Break:       Break{From: fromMilli(r.breakFromMS), Until: fromMilli(r.breakUntilMS), MSPlayed: r.breakPlayed, MSMore: r.breakMore},
 		ContextType: r.contextType, ContextURI: r.contextURI, Device: r.device, DeviceType: r.deviceType,
 		Platform: r.platform, Country: r.country, ReasonStart: r.reasonStart, ReasonEnd: r.reasonEnd,

@@ -80,6 +80,7 @@ CREATE TABLE report (
 	stamp_ms     INTEGER NOT NULL,
 	ms_played    INTEGER NOT NULL, -- -1: not known
 	ms_error     INTEGER NOT NULL,
+	after_ms     INTEGER NOT NULL, -- it began after this
 	vague        INTEGER NOT NULL, -- 1: found by report_vague, see merge.go
 	seen_ms      INTEGER NOT NULL, -- Playback: the last look that showed it
 	seen_played  INTEGER NOT NULL, -- ms listened until then
@@ -140,6 +141,7 @@ CREATE TABLE play (
 	offline      INTEGER,
 	incognito    INTEGER,
 	skipped      INTEGER,
+	after_ms     INTEGER NOT NULL, -- an estimated one began after this
 	witnesses    INTEGER NOT NULL, -- bit w: witness w reported it
 	batch        INTEGER NOT NULL, -- 0: none
 	point_ns     INTEGER NOT NULL,
