@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,30 +45,17 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 	return reports, r.catalogue.loadItems()
 }
 
-// surroundings are reports of some time, in order. Of the titles named, all are
-// there that have to do with each other within reach.
-type surroundings struct {
-	reports []*reportRow
-	titles  map[string]bool
-	reach   span
-}
-
-// hold tells whether the whole chain of a report is there.
-func (s *surroundings) hold(x *reportRow) bool {
-	from, until := x.reach()
-	return s.titles[x.item.titleKey] && until >= s.reach.from && from <= s.reach.until
-}
-
 // around reads all reports that may be in one chain with the touched ones, which
-// may be new or gone. A chain may lead from report to report further and further
-// away; it is followed until nothing more turns up.
-func (r *recording) around(touched []*reportRow) (*surroundings, error) {
-	s := &surroundings{titles: map[string]bool{}, reach: reachOf(touched)}
+// may be new or gone, under the titles that these have or had. A chain may lead
+// from report to report further and further away; it is followed until nothing
+// more turns up.
+func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
+	reach, titles := reachOf(touched), map[string]bool{}
 	byDigest := map[[16]byte]*reportRow{}
 	var stored []int64
 	for _, t := range touched {
 		for _, title := range r.catalogue.titles(t.item) {
-			s.titles[title] = true
+			titles[title] = true
 		}
 		if t.id == 0 {
 			byDigest[t.digest] = t
@@ -87,8 +73,8 @@ func (r *recording) around(touched []*reportRow) (*surroundings, error) {
 		}
 	}
 	var read span
-	for first := true; first || s.reach != read; first = false {
-		read = s.reach
+	for first := true; first || reach != read; first = false {
+		read = reach
 		found, err := r.reports("ended_ms BETWEEN ? AND ?", read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
 		if err != nil {
 			return nil, err
@@ -103,14 +89,12 @@ func (r *recording) around(touched []*reportRow) (*surroundings, error) {
 			}
 		}
 		for _, f := range byDigest {
-			if s.hold(f) {
-				from, until := f.reach()
-				s.reach = span{min(s.reach.from, from), max(s.reach.until, until)}
+			if from, until := f.reach(); titles[f.item.titleKey] && until >= reach.from && from <= reach.until {
+				reach = span{min(reach.from, from), max(reach.until, until)}
 			}
 		}
 	}
-	s.reports = slices.SortedFunc(maps.Values(byDigest), compareReports)
-	return s, nil
+	return slices.SortedFunc(maps.Values(byDigest), compareReports), nil
 }
 
 // chains splits reports, which are in order, into those of one title whose times
@@ -148,28 +132,16 @@ func chains(reports []*reportRow) [][]*reportRow {
 
 // deriveAround derives the chains that the touched reports are in.
 func (r *recording) deriveAround(touched []*reportRow) error {
-	for {
-		surroundings, err := r.around(touched)
-		if err != nil {
-			return err
-		}
-		stale, stirred := r.affected(touched, chains(surroundings.reports))
-		// A play whose items have changed may hold reports of what are other chains
-		// now, perhaps far away.
-		left, err := r.missing(stale, surroundings)
-		if err != nil {
-			return err
-		}
-		if len(left) > 0 {
-			touched = slices.Concat(touched, left)
-			continue
-		}
-		d := derivation{recording: r, stale: stale}
-		for _, chain := range stirred {
-			d.clusters = append(d.clusters, merge(chain)...)
-		}
-		return d.apply()
+	reports, err := r.around(touched)
+	if err != nil {
+		return err
 	}
+	stale, stirred := r.affected(touched, chains(reports))
+	d := derivation{recording: r, stale: stale}
+	for _, chain := range stirred {
+		d.clusters = append(d.clusters, merge(chain)...)
+	}
+	return d.apply()
 }
 
 // affected returns the plays that have to be derived anew, and the chains which
@@ -207,33 +179,4 @@ func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stal
 	}
 	delete(stale, 0)
 	return stale, chains
-}
-
-// missing returns the reports of plays whose chains are not there, or not whole.
-func (r *recording) missing(plays map[int64]bool, s *surroundings) ([]*reportRow, error) {
-	if len(plays) == 0 {
-		return nil, nil
-	}
-	whole := map[int64]bool{}
-	for _, x := range s.reports {
-		whole[x.id] = s.hold(x)
-	}
-	var missing []int64
-	err := r.tx.each("SELECT id FROM report WHERE play "+inList, []any{list(slices.Collect(maps.Keys(plays)))}, func(rows *sql.Rows) error {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
-		if !whole[id] {
-			missing = append(missing, id)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read reports: %w", err)
-	}
-	if len(missing) == 0 {
-		return nil, nil
-	}
-	return r.reports("id "+inList, list(missing))
 }
