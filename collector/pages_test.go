@@ -290,7 +290,7 @@ func TestSwappedTypes(t *testing.T) {
 			images url width item device is_playing progress_ms shuffle_state repeat_state currently_playing_type volume_percent is_private_session`)
 		values := []any{nil, true, 1.5, "x", []any{1}, map[string]any{"x": 1}}
 		if testing.Short() {
-			values = values[:2]
+			values = values[:1]
 		}
 		for _, key := range keys {
 			for _, value := range values {
