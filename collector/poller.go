@@ -113,7 +113,11 @@ func (p *poller) Poll(ctx context.Context) time.Duration {
 		}
 		p.conclude(ctx, d, err)
 	}
-	return max(time.Millisecond, p.next().due.Sub(p.options.Clock.Now()))
+	next := p.next()
+	if err := p.options.Journal.SetPlan(ctx, p.alias, journal.Plan{At: next.due, Why: next.why}); err != nil {
+		p.log.Debug("cannot tell others the plan", "err", err) // whoever records will say more
+	}
+	return max(time.Millisecond, next.due.Sub(p.options.Clock.Now()))
 }
 
 // ask does what is due and plans the next time.

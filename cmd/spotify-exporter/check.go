@@ -201,6 +201,24 @@ func (c *check) accounts(ctx context.Context, j *journal.Journal) {
 	}
 	if quota != nil {
 		c.quota(ctx, quota)
+		c.plans(ctx, j, accounts)
+	}
+}
+
+// plans tells when a daemon that runs will ask for each account next.
+func (c *check) plans(ctx context.Context, j *journal.Journal, accounts []string) {
+	if running, err := j.Running(); err != nil || !running {
+		return // it is not this command's business to demand a daemon
+	}
+	for _, alias := range accounts {
+		plan, err := j.Plan(ctx, alias)
+		switch {
+		case err != nil:
+			c.failed("plan, "+alias, err.Error(), "")
+		case !plan.At.IsZero():
+			wait := max(0, plan.At.Sub(c.program.clock.Now())).Round(time.Second)
+			c.ok("plan, "+alias, fmt.Sprintf("asks Spotify again in %v: %s", wait, plan.Why))
+		}
 	}
 }
 

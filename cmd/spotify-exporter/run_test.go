@@ -159,6 +159,20 @@ func TestRun(t *testing.T) {
 	command(t, exitFailed, "health")
 }
 
+func TestCheckTellsTheDaemonsPlan(t *testing.T) {
+	sim := simulate(t, clock.Clock{}, nil)
+	logIn(t, "me", sim.AddUser("me", "Me"))
+	d := startDaemon(t, clock.Clock{})
+	eventually(t, 20*time.Second, "check tells the plan", func() bool {
+		out, _ := command(t, exitDone, "check")
+		return strings.HasPrefix(findings(out)["plan, me"], "ok: asks Spotify again in ")
+	})
+	d.finish(t)
+	if out, _ := command(t, exitDone, "check"); findings(out)["plan, me"] != "" {
+		t.Errorf("without a daemon there is no plan:\n%s", out)
+	}
+}
+
 func TestNowPlayingIsPrivateOnRequest(t *testing.T) {
 	clk := clock.New(time.Now(), 60)
 	sim := simulate(t, clk, map[string]string{"NOW_PLAYING_INFO": "false"})

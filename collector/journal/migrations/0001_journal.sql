@@ -11,6 +11,8 @@ CREATE TABLE account (
 	id          INTEGER PRIMARY KEY,
 	alias       TEXT NOT NULL UNIQUE,
 	playback    BLOB,              -- what the tracker holds open
+	plan_ms     INTEGER NOT NULL DEFAULT 0, -- when it is asked for next, and why then
+	plan_why    TEXT NOT NULL DEFAULT '',
 	page_ms     INTEGER NOT NULL DEFAULT 0, -- when the last recently-played page was fetched
 	page_newest_ms INTEGER NOT NULL DEFAULT 0, -- end of the newest play on any page so far
 	page_plays  TEXT NOT NULL DEFAULT ''    -- JSON: [[ended_ms, uri], …] of its plays
