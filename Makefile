@@ -9,12 +9,15 @@ help: ## print this list
 .PHONY: test
 test: ## run all tests; builds InfluxDB 1.8 first where there is no server to test with
 	@exporter/influxtest/build-influxd any
-	@skipped=$$(mktemp); trap 'rm -f "$$skipped"' EXIT; status=0; \
-	INFLUXTEST_SKIPPED=$$skipped $(GO) test -shuffle=on -timeout 25m ./... || status=$$?; \
-	if test -s "$$skipped"; then \
-		echo 'Not run, since they need InfluxDB 2.x ("make influxd" builds it):'; \
-		sort "$$skipped" | sed 's/^/  /'; \
-	fi; \
+	@skipped=$$(mktemp -d); trap 'rm -rf "$$skipped"' EXIT; status=0; \
+	INFLUXTEST_SKIPPED=$$skipped/influxd PROMTEST_SKIPPED=$$skipped/prometheus \
+		$(GO) test -shuffle=on -timeout 25m ./... || status=$$?; \
+	for server in influxd prometheus; do \
+		if test -s "$$skipped/$$server"; then \
+			echo "Not run, for want of \"make $$server\":"; \
+			sort "$$skipped/$$server" | sed 's/^/  /'; \
+		fi; \
+	done; \
 	exit $$status
 
 .PHONY: bench
@@ -55,6 +58,10 @@ reproducible: ## build the last commit in two directories and compare the bytes
 .PHONY: influxd
 influxd: ## build InfluxDB 2.9.1 for tests into the user's cache, once; needs cargo and gcc
 	@exporter/influxtest/build-influxd
+
+.PHONY: prometheus
+prometheus: ## build Prometheus 3 and Alertmanager for tests into the user's cache, once; needs nothing but Go
+	@exporter/promtest/build-prometheus
 
 .PHONY: influxd-1.8
 influxd-1.8: ## build InfluxDB 1.8.10 for tests into the user's cache, once; needs nothing but Go

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"collector/spotifysim":          {"collector/clock"},
 	"exporter/influx":               {"collector/clock", "collector/journal"},
 	"exporter/influxtest":           nil,
+	"exporter/promtest":             nil,
 	"exporter/prom":                 {"collector", "collector/journal", "exporter/influx", "grafana"},
 	"grafana":                       nil,
 	"grafana/grafanatest":           nil,
