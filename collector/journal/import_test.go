@@ -135,3 +135,22 @@ func TestAccountDataOfTwoPlaysInOneMinute(t *testing.T) {
 		}
 	}
 }
+
+func TestSpansLeaveEveryPlayAlone(t *testing.T) {
+	j := open(t, journal.Options{})
+	var reports []journal.Report
+	for n := range 10 {
+		reports = append(reports, inHistory(song(n), noon.Add(time.Duration(n)*time.Hour), 180_000))
+	}
+	record(t, j, reports...)
+	held := plays(t, j)
+	at := func(n int) int64 { return held[n].PointNS }
+	spans, err := j.Spans(t.Context(), "me", []int64{at(0) - 7, at(0) - 5, at(3), at(1) + 1, at(2) - 1, at(9) + 5})
+	want := []journal.Span{{From: at(0) - 7, Until: at(0) - 5, Points: 2}, {From: at(1) + 1, Until: at(2) - 1, Points: 2}, {From: at(3), Until: at(3), Points: 1}, {From: at(9) + 5, Until: at(9) + 5, Points: 1}}
+	if err != nil || !slices.Equal(spans, want) {
+		t.Errorf("%v (%v), want %v", spans, err, want)
+	}
+	if spans, err := j.Spans(t.Context(), "somebody", []int64{at(0), at(9)}); err != nil || len(spans) != 1 || spans[0].Points != 2 {
+		t.Errorf("nobody's: %v (%v)", spans, err)
+	}
+}

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// deletePoint removes exactly the point (or the credits' points) of an identity.
-// Start and stop are its own time: InfluxDB takes both ends in.
-func (e *Exporter) deletePoint(ctx context.Context, point identity) error {
+// deletePoints removes exactly the point (or the credits' points, or all points of
+// a time) of an identity, which are n. InfluxDB takes both ends of a time in.
+func (e *Exporter) deletePoints(ctx context.Context, point identity, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	if !e.influxQL {
@@ -21,18 +21,18 @@ func (e *Exporter) deletePoint(ctx context.Context, point identity) error {
 		// 1.8 has no such route and answers as Go's own mux does; the missing bucket of
 		// a 2.x is a 404 in JSON.
 		if !ok || failure.Status != http.StatusNotFound || failure.Message != "404 page not found" {
-			return e.deleted(err)
+			return e.deleted(err, n)
 		}
 		e.influxQL = true
 	}
-	return e.deleted(e.deleteV1(ctx, point))
+	return e.deleted(e.deleteV1(ctx, point), n)
 }
 
-func (e *Exporter) deleted(err error) error {
+func (e *Exporter) deleted(err error, n int) error {
 	if err != nil {
 		return e.refused(err)
 	}
-	e.succeeded(func(s *State) { s.PointsDeleted++ })
+	e.succeeded(func(s *State) { s.PointsDeleted += uint64(n) })
 	return nil
 }
 
@@ -41,15 +41,15 @@ func (e *Exporter) deleteV2(ctx context.Context, point identity) error {
 	for _, tag := range point.tags {
 		predicate += " AND " + tag[0] + "=" + quote(tag[1], '"')
 	}
-	at := time.Unix(0, point.timeNS).UTC().Format(time.RFC3339Nano)
+	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 	query := url.Values{"org": {e.options.Org}, "bucket": {e.options.Bucket}}
-	body := map[string]string{"start": at, "stop": at, "predicate": predicate}
+	body := map[string]string{"start": at(point.timeNS), "stop": at(point.untilNS), "predicate": predicate}
 	return e.server.call(ctx, http.MethodPost, "api/v2/delete", query, body, nil)
 }
 
 // deleteV1 is for InfluxDB 1.8, which deletes by InfluxQL only.
 func (e *Exporter) deleteV1(ctx context.Context, point identity) error {
-	statement := fmt.Sprintf("DELETE FROM %s WHERE time = %d", quote(point.measurement, '"'), point.timeNS)
+	statement := fmt.Sprintf("DELETE FROM %s WHERE time >= %d AND time <= %d", quote(point.measurement, '"'), point.timeNS, point.untilNS)
 	for _, tag := range point.tags {
 		statement += fmt.Sprintf(" AND %s = %s", quote(tag[0], '"'), quote(tag[1], '\''))
 	}

@@ -128,7 +128,26 @@ func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
 		batch, lines, size = batch[:0], 0, 0
 		return err
 	}
-	for _, entry := range entries {
+	entries, err := e.deleteMany(ctx, entries)
+	if err != nil {
+		return err
+	}
+	for len(entries) > 0 {
+		if n := gonePlays(entries); n >= bulk {
+			if err := flush(); err != nil {
+				return err
+			}
+			err := e.deletePlays(ctx, entries[:n])
+			if err == nil {
+				entries = entries[n:]
+				continue
+			}
+			if err := unlessRefused(err); err != nil {
+				return err
+			}
+		}
+		entry := entries[0]
+		entries = entries[1:]
 		if entry.Kind == journal.EntryAccount {
 			if err := e.applySettings(ctx); err != nil {
 				return err
@@ -162,7 +181,7 @@ func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
 // sendWithDeletes sends an entry that deletes points.
 func (e *Exporter) sendWithDeletes(ctx context.Context, one encoded) error {
 	for _, point := range one.deletes {
-		if err := e.deletePoint(ctx, point); err != nil {
+		if err := e.deletePoints(ctx, point, 1); err != nil {
 			failure, ok := errors.AsType[*Error](err)
 			if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable {
 				return err

@@ -56,11 +56,11 @@ type encoded struct {
 }
 
 // identity is what InfluxDB tells points apart by. Tags that it does not name
-// may have any value.
+// may have any value; untilNS other than timeNS makes it all points in that time.
 type identity struct {
-	measurement string
-	tags        [][2]string
-	timeNS      int64
+	measurement     string
+	tags            [][2]string
+	timeNS, untilNS int64
 }
 
 // encoder turns entries into line protocol. Its types are fixed: int64, float64,
@@ -90,7 +90,7 @@ func (c *encoder) encode(e journal.Entry) (encoded, error) {
 	var deletes []identity
 	gone := func(measurement string, timeNS int64, tags ...[2]string) {
 		tags = append([][2]string{{"account", account}}, tags...)
-		deletes = append(deletes, identity{measurement, tags, timeNS})
+		deletes = append(deletes, identity{measurement, tags, timeNS, timeNS})
 	}
 	switch e.Kind {
 	case journal.EntryPlay:

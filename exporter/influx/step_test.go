@@ -534,7 +534,7 @@ func TestADeleteOn18IsInfluxQL(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := `DELETE FROM "listen" WHERE time = 1700000000000000001 AND "account" = 'O\'B"r\\ien'`
+		want := `DELETE FROM "listen" WHERE time >= 1700000000000000001 AND time <= 1700000000000000001 AND "account" = 'O\'B"r\\ien'`
 		if len(statements) != 4 || statements[0] != want || refused != 1 {
 			t.Errorf("%d refused, then %q; want %q first of 4", refused, statements, want)
 		}
