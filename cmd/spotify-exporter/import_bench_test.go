@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/history"
+	"github.com/spotify-exporter/spotify-exporter/collector/history/historytest"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
+)
+
+// BenchmarkImport prints one table: what import costs, against the floor of the
+// same run, and how right it is. make bench-import runs it; IMPORT_ROWS chooses
+// other sizes.
+func BenchmarkImport(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "spotify-exporter")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	sizes := []int{20_000, 100_000, 1_000_000}
+	if list := os.Getenv("IMPORT_ROWS"); list != "" {
+		sizes = nil
+		for text := range strings.SplitSeq(list, ",") {
+			rows, err := strconv.Atoi(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sizes = append(sizes, rows)
+		}
+	}
+	fmt.Println("\nCPU: of import, merging included, and of the floor: the same rows decoded and inserted bare into tables of the same columns.")
+	fmt.Println("Known peers on 20,000 rows: 22, 68 and 250 CPU seconds.")
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "export\trows\tCPU s\tfloor s\tratio\tµs/row\tRSS MB\twall s\tright\tlost\tdoubled\thours error\t")
+	for _, rows := range sizes {
+		path := filepath.Join(b.TempDir(), "my_spotify_data.zip")
+		listening := historytest.New(historytest.Options{Rows: rows, Seed: 1})
+		writeZip(b, path, listening.WriteExtended)
+		truth := newTally()
+		for p := range listening.Plays() {
+			truth.add(p.URI, p.MSPlayed)
+		}
+		measureImport(b, table, program, "generated", path, truth)
+		os.Remove(path)
+	}
+	if _, err := os.Stat(historyA); err == nil {
+		truth := newTally()
+		for _, row := range rawRows(b, historyA) {
+			truth.add(row.uri(), row.MSPlayed)
+		}
+		measureImport(b, table, program, "history A", historyA, truth)
+	}
+	table.Flush()
+	if os.Getenv("IMPORT_ROWS") == "" {
+		measureDelivery(b, program, 300_000)
+	}
+}
+
+func writeZip(t testing.TB, path string, write func(io.Writer) (historytest.Truth, error)) historytest.Truth {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	truth, err := write(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return truth
+}
+
+// tally is what was played, however often and whenever.
+type tally struct {
+	plays    map[string]int // by uri and listening time
+	rows     int
+	msPlayed int64
+}
+
+func newTally() *tally { return &tally{plays: make(map[string]int)} }
+
+func (t *tally) add(uri string, msPlayed int64) {
+	t.plays[uri+" "+strconv.FormatInt(msPlayed, 10)]++
+	t.rows++
+	t.msPlayed += msPlayed
+}
+
+// compare counts the plays of the truth t that got has, those that it lacks and
+// those that it has too many.
+func (t *tally) compare(got *tally) (right, lost, doubled int) {
+	for play, n := range t.plays {
+		right += min(n, got.plays[play])
+	}
+	return right, t.rows - right, got.rows - right
+}
+
+// measureImport imports an export in a process of its own and adds a line to the
+// table.
+func measureImport(b *testing.B, table io.Writer, program, name, path string, truth *tally) {
+	b.Helper()
+	floor := floorOf(b, path)
+	dir := b.TempDir()
+	used, took := importProcess(b, program, []string{"DATA_DIR=" + dir}, path)
+	cpu := used.Utime.Nano() + used.Stime.Nano()
+
+	j, err := journal.Open(b.Context(), filepath.Join(dir, "journal.db"), journal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	defer j.Close()
+	got := newTally()
+	for play, err := range j.Plays(b.Context(), journal.Filter{}) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		got.add(play.Item.URI, play.MSPlayed)
+	}
+	right, lost, doubled := truth.compare(got)
+	wrong := math.Abs(float64(got.msPlayed-truth.msPlayed)) / float64(truth.msPlayed)
+	seconds := func(ns int64) float64 { return float64(ns) / 1e9 }
+	fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.1f\t%d\t%d\t%d\t%.4f %%\t\n", name, truth.rows, seconds(cpu), seconds(floor), float64(cpu)/float64(floor),
+		float64(cpu)/1e3/float64(truth.rows), float64(used.Maxrss)/1024, took.Seconds(), right, lost, doubled, 100*wrong)
+}
+
+// importProcess runs import and returns what it has used.
+func importProcess(b *testing.B, program string, environ []string, args ...string) (*syscall.Rusage, time.Duration) {
+	b.Helper()
+	command := exec.Command(program, append([]string{"import", "--json"}, args...)...)
+	command.Env = append([]string{"TZ=UTC", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}, environ...)
+	var errs bytes.Buffer
+	command.Stderr = &errs
+	began := time.Now()
+	out, err := command.Output()
+	took := time.Since(began)
+	var balance balance
+	if err == nil {
+		err = json.Unmarshal(out, &balance)
+	}
+	if err == nil {
+		err = balance.check()
+	}
+	if err != nil {
+		b.Fatalf("import: %v\n%s", err, errs.String())
+	}
+	return command.ProcessState.SysUsage().(*syscall.Rusage), took
+}
+
+// floorOf returns the CPU time, in ns, that it takes to decode an export and to
+// insert the columns that the journal has of its reports and plays into two bare
+// tables, in transactions of the same size and as safe.
+func floorOf(b *testing.B, path string) int64 {
+	b.Helper()
+	dir := b.TempDir()
+	defer os.RemoveAll(dir)
+	began := processorTime(b)
+	export, err := history.Open([]string{path}, nil, history.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer export.Close()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-4000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(query string) {
+		if _, err := conn.ExecContext(b.Context(), query); err != nil {
+			b.Fatal(err)
+		}
+	}
+	const reportWidth, playWidth, portion, perInsert = 35 + 4, 25, 1000, 64 // 4: the names, which the journal has in its catalogue
+	tables := []struct {
+		name  string
+		width int
+	}{{"report", reportWidth}, {"play", playWidth}}
+	inserts := make([]*sql.Stmt, len(tables))
+	for i, table := range tables {
+		columns := make([]string, table.width)
+		for c := range columns {
+			columns[c] = fmt.Sprintf("c%d", c)
+		}
+		columns[0] += " INTEGER PRIMARY KEY"
+		run("CREATE TABLE " + table.name + " (" + strings.Join(columns, ", ") + ")")
+		row := "(" + strings.Repeat("?,", table.width-1) + "?)"
+		if inserts[i], err = conn.PrepareContext(b.Context(), "INSERT INTO "+table.name+" VALUES "+strings.Repeat(row+",", perInsert-1)+row); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var values [2][]any
+	flag := func(b *bool) any {
+		if b == nil {
+			return nil
+		}
+		return *b
+	}
+	id := 0
+	run("BEGIN")
+	for row, err := range export.Rows(b.Context()) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		if row.Reason != "" {
+			continue
+		}
+		id++
+		r := &row.Report
+		ended, started, stamp := r.EndedAt.UnixMilli(), r.StartedAt.UnixMilli(), r.Stamp.UnixMilli()
+		values[0] = append(values[0], id, 1, r.Witness, ended, []byte("0123456789abcdef"), id, id, id, 1, 0,
+			started, stamp, r.MSPlayed, 0, false, 0, 0, 0, 0, 0, 0, 0, 0,
+			"", "", "", "", r.Platform, r.Country, r.ReasonStart, r.ReasonEnd, flag(r.Shuffle), flag(r.Offline), flag(r.Incognito), flag(r.Skipped),
+			r.Item.URI, r.Item.Name, r.Item.Artist(), r.Item.Album)
+		values[1] = append(values[1], id, 1, id, ended, started, r.MSPlayed, 1, 0,
+			"", "", "", "", r.Platform, r.Country, r.ReasonStart, r.ReasonEnd, flag(r.Shuffle), flag(r.Offline), flag(r.Incognito), flag(r.Skipped),
+			1, 1, ended*1_000_000, 0, 0)
+		for i := range values {
+			if id%perInsert == 0 {
+				if _, err := inserts[i].ExecContext(b.Context(), values[i]...); err != nil {
+					b.Fatal(err)
+				}
+				values[i] = values[i][:0]
+			}
+		}
+		if id%portion == 0 {
+			run("COMMIT")
+			run("BEGIN")
+		}
+	}
+	run("COMMIT")
+	return processorTime(b) - began
+}
+
+func processorTime(b *testing.B) int64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return used.Utime.Nano() + used.Stime.Nano()
+}
+
+// measureDelivery imports into a journal and a real InfluxDB.
+func measureDelivery(b *testing.B, program string, rows int) {
+	influxtest.Require2(b)
+	server := influxtest.New(b)
+	path := filepath.Join(b.TempDir(), "my_spotify_data.zip")
+	listening := historytest.New(historytest.Options{Rows: rows, Seed: 2})
+	writeZip(b, path, listening.WriteExtended)
+	want := 0
+	for p := range listening.Plays() {
+		if p.Kind != "unknown" && !p.Incognito {
+			want++
+		}
+	}
+	bucket := server.Bucket(b)
+	used, took := importProcess(b, program, []string{
+		"DATA_DIR=" + b.TempDir(), "INFLUX_URL=" + server.URL, "INFLUX_ORG=" + server.Org, "INFLUX_BUCKET=" + bucket, "INFLUX_TOKEN=" + server.Token,
+	}, "--wait", path)
+	fmt.Printf("\nInto InfluxDB %s on this machine: %d listens (%d of %d), %d credits, %d totals in %.1f s, %.1f CPU seconds and %.0f MB of them ours.\n",
+		server.Version, want, server.Count(b, bucket, "listen", "ms_played"), want, server.Count(b, bucket, "listen_artist", "ms_played"),
+		server.Count(b, bucket, "artist_total", "plays")+server.Count(b, bucket, "album_total", "plays")+server.Count(b, bucket, "track_total", "plays"),
+		took.Seconds(), float64(used.Utime.Nano()+used.Stime.Nano())/1e9, float64(used.Maxrss)/1024)
+}

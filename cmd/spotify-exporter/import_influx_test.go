@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
+)
+
+// useInflux configures the program for a bucket of its own.
+func useInflux(t *testing.T, server *influxtest.Server) (bucket string) {
+	t.Helper()
+	bucket = server.Bucket(t)
+	t.Setenv("INFLUX_URL", server.URL)
+	t.Setenv("INFLUX_ORG", server.Org)
+	t.Setenv("INFLUX_BUCKET", bucket)
+	t.Setenv("INFLUX_TOKEN", server.Token)
+	return bucket
+}
+
+// year is what was played in one.
+type year struct {
+	listens int64
+	hours   float64
+}
+
+// yearsIn asks InfluxDB.
+func yearsIn(t *testing.T, server *influxtest.Server, bucket string) map[int]year {
+	t.Helper()
+	years := make(map[int]year)
+	for _, row := range server.Query(t, fmt.Sprintf(`import "date"
+		from(bucket: %q) |> range(start: 0) |> filter(fn: (r) => r._measurement == "listen" and r._field == "ms_played")
+		|> map(fn: (r) => ({year: date.year(t: r._time), _value: r._value})) |> group(columns: ["year"])
+		|> reduce(identity: {n: 0, ms: 0}, fn: (r, accumulator) => ({n: accumulator.n + 1, ms: accumulator.ms + r._value}))`, bucket)) {
+		years[int(row["year"].(int64))] = year{row["n"].(int64), float64(row["ms"].(int64)) / 3_600_000}
+	}
+	return years
+}
+
+func TestImportArrivesInInfluxDB(t *testing.T) {
+	needs(t, historyA)
+	influxtest.Require2(t)
+	server := influxtest.New(t)
+	setEnvironment(t, nil)
+	bucket := useInflux(t, server)
+	if _, errs := command(t, exitDone, "import", "--wait", historyA); !strings.Contains(errs, "InfluxDB has everything.") {
+		t.Errorf("--wait: %s", errs)
+	}
+
+	// What the raw JSON says, of rows with an item, not incognito, exact duplicates
+	// once; a play of the old years ended at its start and ms_played if ts is more
+	// than a minute later.
+	want := make(map[int]year)
+	for _, row := range rawRows(t, historyA) {
+		ended, err := time.Parse(time.RFC3339, row.TS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if started := time.UnixMilli(row.Offline); row.Offline > 1e11 && ended.Sub(started) < 30*24*time.Hour {
+			if played := started.Add(time.Duration(row.MSPlayed) * time.Millisecond); ended.Sub(played) > time.Minute {
+				ended = played
+			}
+		}
+		if row.uri() != "" && !row.Incognito {
+			y := want[ended.UTC().Year()]
+			want[ended.UTC().Year()] = year{y.listens + 1, y.hours + float64(row.MSPlayed)/3_600_000}
+		}
+	}
+	got := yearsIn(t, server, bucket)
+	for y := 2013; y <= 2024; y++ {
+		if got[y].listens != want[y].listens || math.Abs(got[y].hours-want[y].hours) > 1e-6 {
+			t.Errorf("%d: %+v in InfluxDB, %+v in the export", y, got[y], want[y])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d years in InfluxDB, %d in the export", len(got), len(want))
+	}
+
+	// Taken back while InfluxDB is down, it leaves nothing behind when that is up.
+	server.Stop(t)
+	command(t, exitDone, "import", "--undo", "1")
+	server.Start(t)
+	small, truth := generated(t, 100)
+	if _, errs := command(t, exitDone, "import", "--wait", "--account", "other", small); !strings.Contains(errs, "InfluxDB has everything.") {
+		t.Errorf("--wait: %s", errs)
+	}
+	listens := truth.Plays - truth.Incognito - truth.Kinds["unknown"]
+	if got := server.Count(t, bucket, "listen", "ms_played"); got != listens {
+		t.Errorf("%d listens are left, want the %d of the other import", got, listens)
+	}
+	for _, measurement := range []string{"listen_artist", "artist_total", "album_total", "track_total", "artist_year"} {
+		for _, point := range server.Points(t, bucket, measurement) {
+			if point["account"] != "other" {
+				t.Fatalf("%s is left of an import that was taken back: %v", measurement, point)
+			}
+		}
+	}
+}
+
+func TestImportWithInfluxDBDown(t *testing.T) {
+	export, truth := generated(t, 300)
+	setEnvironment(t, map[string]string{"INFLUX_URL": "http://" + freeAddress(t), "INFLUX_ORG": "home", "INFLUX_BUCKET": "spotify", "INFLUX_TOKEN": "token"})
+	got, errs := runImport(t, export)
+	if got.Stored != truth.Plays || !strings.Contains(errs, "InfluxDB cannot be written now") || !strings.Contains(errs, "The plays are kept until it can.") {
+		t.Errorf("%+v\n%s", got, errs)
+	}
+}
+
+func TestImportSaysWhatInfluxDBForgets(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	setEnvironment(t, nil)
+	bucket := useInflux(t, server)
+	keepForAYear(t, server, bucket)
+	export, truth := generated(t, 300)
+	_, errs := command(t, exitDone, "import", "--wait", export)
+	if !strings.Contains(errs, "forgets what is older than") || !strings.Contains(errs, "has refused") || !strings.Contains(errs, "replay sends them again") {
+		t.Errorf("a bucket that keeps a year: %s", errs)
+	}
+	if got := len(recordedPlays(t)); got != truth.Plays {
+		t.Errorf("%d plays in the journal, want %d", got, truth.Plays)
+	}
+}
+
+// keepForAYear gives a bucket a retention.
+func keepForAYear(t *testing.T, server *influxtest.Server, bucket string) {
+	t.Helper()
+	call := func(method, route string, body, into any) {
+		t.Helper()
+		content, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), method, server.URL+route, bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Token "+server.Token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if err := json.NewDecoder(response.Body).Decode(into); err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s (%v)", method, route, response.Status, err)
+		}
+	}
+	var found struct{ Buckets []struct{ ID string } }
+	call(http.MethodGet, "/api/v2/buckets?name="+url.QueryEscape(bucket), nil, &found)
+	call(http.MethodPatch, "/api/v2/buckets/"+found.Buckets[0].ID, map[string]any{"retentionRules": []map[string]any{{"type": "expire", "everySeconds": 365 * 24 * 3600}}}, &struct{}{})
+}
+
+// Beside a daemon an import holds nothing up and nothing is lost, and the daemon
+// sends it.
+func TestImportBesideADaemon(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	clk := clock.New(time.Now(), 60)
+	sim := simulate(t, clk, nil)
+	bucket := useInflux(t, server)
+	me := sim.AddUser("me-id", "Me")
+	var songs []spotifysim.Item
+	for n := range 60 {
+		songs = append(songs, spotifysim.NewTrack(fmt.Sprintf("Live %d", n), "Somebody", 3*time.Minute))
+	}
+	me.At(clk.Now()).Play(songs...)
+	logIn(t, "me", me)
+	startDaemon(t, clk)
+	live := func() int {
+		out, _ := command(t, exitDone, "plays", "--format", "jsonl", "--account", "me")
+		return strings.Count(out, `"name":"Live `)
+	}
+	eventually(t, 30*time.Second, "a live play is recorded", func() bool { return live() > 0 })
+
+	export, truth := generated(t, 20_000)
+	before := live()
+	var errs output
+	p := &program{stdin: strings.NewReader(""), stdout: &output{}, stderr: &errs, clock: clk}
+	ended := make(chan int, 1)
+	go func() { ended <- p.run(t.Context(), []string{"import", "--wait", "--json", export}) }()
+	during := 0
+	eventually(t, 120*time.Second, "the import has ended", func() bool {
+		if len(ended) == 0 {
+			during = live() - before
+			return false
+		}
+		return true
+	})
+	if exit := <-ended; exit != exitDone || !strings.Contains(errs.String(), "InfluxDB has everything.") {
+		t.Fatalf("import: exit code %d, %s", exit, errs.String())
+	}
+	if during == 0 {
+		t.Error("no live play was recorded while the import ran")
+	}
+	listens := truth.Plays - truth.Incognito - truth.Kinds["unknown"]
+	imported := 0
+	for _, point := range server.Points(t, bucket, "listen") {
+		if point["witness"] == "extended_history" {
+			imported++
+		}
+	}
+	if imported != listens {
+		t.Errorf("%d imported listens in InfluxDB, want %d", imported, listens)
+	}
+	if gaps, _ := command(t, exitDone, "gaps", "--json"); gaps != "" {
+		t.Errorf("gaps after an import beside the daemon: %s", gaps)
+	}
+}
