@@ -24,6 +24,10 @@ test: ## run all tests; builds InfluxDB 1.8 first where there is no server to te
 bench: ## run all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
+.PHONY: bench-import
+bench-import: ## what an import costs: CPU against the floor of the same run, memory, and how right it is
+	IMPORT_ROWS=20000,100000,1000000/300000 $(GO) test -run '^$$' -bench 'Import$$' -benchtime 1x -timeout 60m ./cmd/spotify-exporter
+
 .PHONY: bench-truth
 bench-truth: ## what is recorded against what was played: DAYS=60, HISTORY=an extended history (zip, folder, json)
 	@report=$$(mktemp -d); trap 'rm -rf "$$report"' EXIT; status=0; \
