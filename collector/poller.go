@@ -229,6 +229,12 @@ func (p *poller) look(ctx context.Context) error {
 		if p.quietSince.IsZero() {
 			p.quietSince = now
 		}
+		// A player that is gone at once has perhaps left the network and plays on;
+		// what is paused stays in sight until the logout.
+		if player.Item == nil && now.Sub(p.quietSince) < logout {
+			p.show(&player)
+			return nil
+		}
 		if len(p.silences) == mostSilences {
 			p.silences = append(p.silences[:0], p.silences[mostSilences/2:]...)
 		}

@@ -154,8 +154,10 @@ func (p *playRow) estimate(previousMS int64) {
 		shortest = min(shortest, p.item.DurationMS)
 	}
 	if most := p.endedMS - p.afterMS; p.afterMS != 0 && most > shortest && most < ms {
-		// It began at some time after that look, and was not heard to its end.
-		p.msPlayed, p.msError = (most+shortest)/2, (most-shortest+1)/2
+		// It began at some time after that look, and was not heard to its end; unless
+		// its device was offline and unseen, for which the error has room.
+		p.msPlayed = (most + shortest) / 2
+		p.msError = max(p.msPlayed-shortest, ms-p.msPlayed)
 		return
 	}
 	if p.msPlayed = ms; ms < shortest {
