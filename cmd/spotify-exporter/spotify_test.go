@@ -22,12 +22,18 @@ import (
 // Spotify fails the test for every bad manner.
 func simulate(t testing.TB, clk clock.Clock, vars map[string]string) *spotifysim.Spotify {
 	t.Helper()
-	sim := spotifysim.New(spotifysim.Options{Clock: clk, ClientID: "client", Fail: t.Errorf})
+	return serveSpotify(t, spotifysim.Options{Clock: clk, Fail: t.Errorf}, vars)
+}
+
+func serveSpotify(t testing.TB, options spotifysim.Options, vars map[string]string) *spotifysim.Spotify {
+	t.Helper()
+	options.ClientID = "client"
+	sim := spotifysim.New(options)
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	setEnvironment(t, vars)
 	api, accounts := spotifysim.URLs(server.URL)
-	t.Setenv("SPOTIFY_CLIENT_ID", "client")
+	t.Setenv("SPOTIFY_CLIENT_ID", options.ClientID)
 	t.Setenv("SPOTIFY_API_URL", api)
 	t.Setenv("SPOTIFY_ACCOUNTS_URL", accounts)
 	return sim

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
+	"github.com/spotify-exporter/spotify-exporter/exporter/promtest"
+)
+
+// alertSpeed is by how much everything is faster in TestAlerts: the clocks of the
+// exporter and of Spotify, every duration in the shipped configuration of
+// Prometheus and Alertmanager, and time() in the rules.
+const alertSpeed = 60
+
+// TestAlerts breaks things and waits for the messages: a real Prometheus with the
+// shipped rules and a real Alertmanager with the shipped routes watch the exporter,
+// which polls a simulated Spotify over HTTP and writes to a real InfluxDB.
+func TestAlerts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
+	influxtest.Require2(t)
+	start := time.Now()
+	clk := clock.New(start, alertSpeed)
+	server := influxtest.New(t)
+	bucket := server.Bucket(t)
+	address := promtest.FreeAddress(t)
+	sim := serveSpotify(t, spotifysim.Options{Clock: clk, Fail: t.Errorf, AccessTokenLife: time.Minute}, map[string]string{
+		"TIMEZONE": "Europe/Berlin", "WEB_LISTEN_ADDRESS": address,
+		"INFLUX_URL": server.URL, "INFLUX_ORG": server.Org, "INFLUX_BUCKET": bucket,
+		"INFLUX_TOKEN": server.Grant(t, bucket, influxtest.Read|influxtest.Write),
+	})
+	me := sim.AddUser("me-id", "Me")
+	me.PlayDemo(7, start.Add(-time.Hour), 24*time.Hour)
+	logIn(t, "me", me)
+	daemon := startProcess(t, clk, alertSpeed)
+	owner := watch(t, clk, start, address)
+
+	// All is well, but for a Retry-After of five minutes.
+	eventually(t, 20*time.Second, "Spotify is polled", func() bool { return get(t, daemon.URL+"/metrics") != "" && len(sim.Requests()) > 2 })
+	sim.Fault(spotifysim.Fault{Kind: spotifysim.RateLimited, RetryAfter: 5 * time.Minute, Count: 1})
+	owner.sleep(10 * time.Minute)
+	owner.expectNone(t)
+
+	// The login is revoked, and made anew.
+	since := clk.Now()
+	me.Revoke()
+	lost := owner.expect(t, "firing", "SpotifyAuthorizationLost", since, 15*time.Minute)
+	if command := "docker compose exec spotify-exporter spotify-exporter login --account me."; !strings.Contains(lost.Annotations["description"], command) {
+		t.Errorf("the message does not say %q: %s", command, lost.Annotations["description"])
+	}
+	since = clk.Now()
+	page, _, wait := startLogin(t, clk, exitDone)
+	response, err := http.Get(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	wait()
+	owner.expect(t, "resolved", "SpotifyAuthorizationLost", since, 15*time.Minute)
+
+	// The developer account is locked out, longer than other polls may fail without a
+	// message, and InfluxDB is gone meanwhile.
+	since = clk.Now()
+	sim.Fault(spotifysim.Fault{Kind: spotifysim.QuotaExceeded, RetryAfter: 40 * time.Minute, Count: 1})
+	server.Stop(t)
+	owner.expect(t, "firing", "SpotifyQuotaExceeded", since, 15*time.Minute)
+	owner.expect(t, "firing", "SpotifyQuotaShared", since, 15*time.Minute) // so few requests were made here
+	owner.expect(t, "firing", "SpotifyInfluxDown", since, 30*time.Minute)
+	back := clk.Now()
+	server.Start(t)
+	owner.expect(t, "resolved", "SpotifyInfluxDown", back, 15*time.Minute)
+	owner.expect(t, "resolved", "SpotifyQuotaExceeded", since.Add(40*time.Minute), 15*time.Minute)
+	owner.expectNone(t, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown")
+
+	// Spotify cannot be reached.
+	since = clk.Now()
+	sim.Fault(spotifysim.Fault{Kind: spotifysim.Reset})
+	if failing := owner.expect(t, "firing", "SpotifyPollsFailing", since, 45*time.Minute); failing.Labels["reason"] != "network" {
+		t.Errorf("polls fail for want of an answer, and the message is: %v", failing)
+	}
+	since = clk.Now()
+	sim.ClearFaults()
+	owner.expect(t, "resolved", "SpotifyPollsFailing", since, 30*time.Minute)
+
+	// The exporter dies, and comes back.
+	since = clk.Now()
+	daemon.kill(t)
+	owner.expect(t, "firing", "SpotifyExporterDown", since, 15*time.Minute)
+	since = clk.Now()
+	startProcess(t, clk, alertSpeed)
+	owner.expect(t, "resolved", "SpotifyExporterDown", since, 15*time.Minute)
+
+	owner.expectNone(t, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown", "SpotifyPollsFailing", "SpotifyExporterDown")
+	if early := sim.Requests().Early(); early > 0 {
+		t.Errorf("%d requests before a Retry-After was over", early)
+	}
+}
+
+// message is one alert in what Alertmanager sends to a webhook.
+type message struct {
+	Status      string
+	Labels      map[string]string
+	Annotations map[string]string
+
+	at time.Time // of the fast clock
+}
+
+// owner is who is told.
+type owner struct {
+	clock clock.Clock
+
+	mu       sync.Mutex
+	messages []message
+}
+
+// watch starts Prometheus and Alertmanager as they are shipped, but for addresses
+// and speed, and returns whom they tell of the exporter at address.
+func watch(t *testing.T, clk clock.Clock, start time.Time, address string) *owner {
+	t.Helper()
+	o := &owner{clock: clk}
+	webhook := httptest.NewServer(o)
+	t.Cleanup(webhook.Close)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	secret := write("webhook_url", webhook.URL)
+	alertmanager := promtest.Alertmanager(t, write("alertmanager.yml", shipped(t, "alertmanager/alertmanager.yml", "/etc/alertmanager/secrets/webhook_url", secret)))
+
+	epoch := float64(start.UnixMilli()) / 1000
+	write("rules.yml", shipped(t, "prometheus/rules.yml", "time()", fmt.Sprintf("(%.3[1]f + (time() - %.3[1]f) * %d)", epoch, alertSpeed)))
+	t.Setenv("SPOTIFY_EXPORTER_COMMAND", "docker compose exec spotify-exporter spotify-exporter")
+	promtest.Prometheus(t,
+		write("prometheus.yml", shipped(t, "prometheus/prometheus.yml", "spotify-exporter:10178", address, "alertmanager:9093", strings.TrimPrefix(alertmanager, "http://"))),
+		"--rules.alert.resend-delay=1s", "--query.lookback-delta=5s")
+	return o
+}
+
+// duration is one in the configuration of Prometheus or Alertmanager, with what
+// tells that it is none of the numbers in a text.
+var duration = regexp.MustCompile(`((?:_interval|_wait|for): |\[|offset )(\d+)([smhd])\b`)
+
+// shipped returns a file of deploy/ with some strings replaced, and durations that
+// are alertSpeed times shorter.
+func shipped(t *testing.T, name string, replace ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := duration.ReplaceAllStringFunc(string(content), func(found string) string {
+		part := duration.FindStringSubmatch(found)
+		number, _ := strconv.Atoi(part[2])
+		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[part[3]]
+		return fmt.Sprintf("%s%dms", part[1], (time.Duration(number) * unit / alertSpeed).Milliseconds())
+	})
+	for pair := range slices.Chunk(replace, 2) {
+		if !strings.Contains(text, pair[0]) {
+			t.Fatalf("%s has no %s", name, pair[0])
+		}
+		text = strings.ReplaceAll(text, pair[0], pair[1])
+	}
+	return text
+}
+
+// ServeHTTP is the webhook.
+func (o *owner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body struct{ Alerts []message }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range body.Alerts {
+		m.at = o.clock.Now()
+		o.messages = append(o.messages, m)
+	}
+}
+
+// expect waits for a message about what happened then.
+func (o *owner) expect(t *testing.T, status, alert string, since time.Time, promised time.Duration) message {
+	t.Helper()
+	var found message
+	eventually(t, o.clock.Real(promised)+30*time.Second, alert+" is "+status, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		i := slices.IndexFunc(o.messages, func(m message) bool {
+			return m.Status == status && m.Labels["alertname"] == alert && !m.at.Before(since)
+		})
+		if i >= 0 {
+			found = o.messages[i]
+		}
+		return i >= 0
+	})
+	t.Logf("%s is %s after %v", alert, status, found.at.Sub(since).Round(time.Second))
+	return found
+}
+
+// expectNone expects messages about nothing but these alerts so far.
+func (o *owner) expectNone(t *testing.T, but ...string) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.messages {
+		if !slices.Contains(but, m.Labels["alertname"]) {
+			t.Errorf("%s: %v %v", m.Status, m.Labels, m.Annotations)
+		}
+	}
+}
+
+func (o *owner) sleep(d time.Duration) { time.Sleep(o.clock.Real(d)) }
