@@ -132,9 +132,9 @@ type pace struct {
 }
 
 const (
-	firstPortion  = 1_000                 // rows
+	firstPortion  = 300                   // rows
 	largePortion  = 5_000                 // more would save nothing, and take memory
-	goodPortion   = 40 * time.Millisecond // leaves room for rows that take longer
+	goodPortion   = 30 * time.Millisecond // leaves room for rows that take longer
 	leastPause    = 30 * time.Millisecond // SQLite looks every 25 ms at first whether it may write
 	lookForDaemon = time.Second
 )
