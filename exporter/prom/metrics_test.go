@@ -222,6 +222,44 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// TestReadme holds the table of metrics in the README against the golden text.
+func TestReadme(t *testing.T) {
+	const file, head = "../../README.md", "| metric | type | labels | |\n|---|---|---|---|\n"
+	text, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, family := range regexp.MustCompile(`(?m)^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)\n(.*)`).FindAllStringSubmatch(string(text), -1) {
+		help, _, _ := strings.Cut(strings.TrimPrefix(family[2], "Always 1. "), ". ")
+		var labels []string
+		for _, label := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(family[4], -1) {
+			if label[1] != "le" {
+				labels = append(labels, label[1])
+			}
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s. |\n", family[1], family[3], strings.Join(labels, ", "), strings.TrimSuffix(help, "."))
+	}
+	readme, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(readme), head)
+	if !found {
+		t.Fatal("the README has no table of metrics")
+	}
+	_, after, _ := strings.Cut("\n"+rest, "\n\n")
+	if want := before + head + table.String() + "\n" + after; want != string(readme) {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Errorf("README.md has another table of metrics than (write it with -update):\n%s", table.String())
+	}
+}
+
 // TestContractIsTheDesign reads the table of the design.
 func TestContractIsTheDesign(t *testing.T) {
 	design, err := os.ReadFile("../../../shared/design.md")

@@ -1,0 +1,140 @@
+package prom_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+)
+
+// household is the metrics of three accounts that listen, after some months.
+func household(t testing.TB) *prom.Metrics {
+	o := options()
+	one := richState().Accounts[0]
+	names := []string{"alice", "bob", "carol"}
+	o.Collector = func() collector.State {
+		state := richState()
+		state.Accounts = nil
+		for _, name := range names {
+			one.Account = name
+			state.Accounts = append(state.Accounts, one)
+		}
+		return state
+	}
+	o.Journal = func(ctx context.Context) (journal.State, error) {
+		state, err := richJournal(ctx)
+		state.OpenGaps = map[string]int64{"alice": 1}
+		return state, err
+	}
+	m := prom.New(o)
+	endpoint := func(ctx context.Context) string { return ctx.Value(endpointKey{}).(string) }
+	for _, answered := range []struct {
+		endpoint string
+		statuses []int
+	}{
+		{"player", []int{200, 204, 429, 502}},
+		{"recently_played", []int{200, 502}},
+		{"me", []int{200}},
+	} {
+		for _, status := range answered.statuses {
+			ctx := context.WithValue(t.Context(), endpointKey{}, answered.endpoint)
+			send(ctx, m.InstrumentSpotify(answerAfter{status: status}, endpoint))
+		}
+	}
+	for _, status := range []int{200, 204, 503} {
+		send(t.Context(), m.InstrumentInflux(answerAfter{status: status}))
+	}
+	return m
+}
+
+// TestSizeOfAScrape keeps what a homelab's Prometheus has to store small: 200 series
+// for three accounts, or 400 without native histograms.
+func TestSizeOfAScrape(t *testing.T) {
+	m := household(t)
+	lines := 0
+	for line := range strings.Lines(expose(t, m)) {
+		if !strings.HasPrefix(line, "#") {
+			lines++
+		}
+	}
+	answer := get(t, m.Handler(), "/metrics", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
+	decoder := expfmt.NewDecoder(answer.Body, expfmt.ResponseFormat(answer.Header()))
+	stored := 0
+	for {
+		var family dto.MetricFamily
+		if err := decoder.Decode(&family); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range family.GetMetric() {
+			stored++ // a native histogram too
+			if summary := metric.GetSummary(); summary != nil {
+				stored += len(summary.GetQuantile()) + 1
+			}
+		}
+	}
+	t.Logf("%d series stored with native histograms, %d in text", stored, lines)
+	if stored > 200 || lines > 400 {
+		t.Errorf("%d series stored with native histograms (at most 200), %d in text (at most 400)", stored, lines)
+	}
+}
+
+// BenchmarkScrape is one scrape of three accounts.
+func BenchmarkScrape(b *testing.B) {
+	handler := household(b).Handler()
+	request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil)
+	request.Header.Set("Accept", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
+	for b.Loop() {
+		handler.ServeHTTP(httptest.NewRecorder(), request)
+	}
+}
+
+// TestSeriesOfAMonth scrapes while an account listens for a month: whatever plays
+// and fails, its series are the same few, and only what plays now is named.
+func TestSeriesOfAMonth(t *testing.T) {
+	reasons := collector.Reasons()
+	seen, named := map[string]bool{}, map[string]bool{}
+	for song := range 30 * 100 {
+		account := richState().Accounts[0]
+		account.Playback.Item.ID = strconv.Itoa(song)
+		account.Playback.Playing = song%10 != 0
+		if song%50 == 0 {
+			account.Up, account.LastFailure = new(false), &spotify.Error{Reason: reasons[song/50%len(reasons)]}
+		}
+		now := 0
+		for line := range strings.Lines(expose(t, prom.New(of(account)))) {
+			series, _, _ := strings.Cut(line, "} ")
+			switch {
+			case !strings.Contains(line, `{account="`):
+			case strings.HasPrefix(line, "spotify_now_playing_info{"):
+				now++
+				named[series] = true
+			default:
+				seen[series] = true
+			}
+		}
+		if now > 1 {
+			t.Fatalf("%d songs play now", now)
+		}
+	}
+	t.Logf("%d series of an account, and %d that named what played", len(seen), len(named))
+	if len(seen) > 40 {
+		t.Errorf("%d series of an account in a month", len(seen))
+	}
+	if len(named) > 30*100 {
+		t.Errorf("%d series named what played", len(named))
+	}
+}
