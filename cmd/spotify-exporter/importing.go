@@ -88,8 +88,11 @@ func (i *importing) record(ctx context.Context) error {
 	rows := len(i.reports)
 	clear(i.reports)
 	i.reports = i.reports[:0]
+	if err := i.pace.pause(ctx, i.journal, recorded.Held); err != nil {
+		return err
+	}
 	i.pace.recorded(rows, recorded.Held)
-	return i.pace.pause(ctx, i.journal, recorded.Held)
+	return nil
 }
 
 // end completes the import.
@@ -124,41 +127,38 @@ func (i *importing) goOn() string {
 
 // pace is how many rows go into one transaction, and how long others get the
 // journal in between. While a transaction writes, a daemon beside it waits: none
-// is to be longer than 100 ms.
+// is to be longer than 100 ms while there is one.
 type pace struct {
 	rows   int
-	looked time.Time // whether a daemon runs
 	daemon bool
 }
 
 const (
-	firstPortion  = 300                   // rows
-	largePortion  = 5_000                 // more would save nothing, and take memory
-	goodPortion   = 30 * time.Millisecond // leaves room for rows that take longer
-	leastPause    = 30 * time.Millisecond // SQLite looks every 25 ms at first whether it may write
-	lookForDaemon = time.Second
+	firstPortion    = 300                    // rows
+	largestPortion  = 2_500                  // more would save little, and take memory
+	portionBeside   = 30 * time.Millisecond  // leaves room for rows that take longer
+	portionAlone    = 200 * time.Millisecond // a daemon may start now
+	pauseForWriters = 30 * time.Millisecond  // SQLite looks every 25 ms at first whether it may write
 )
 
 // recorded learns from how long a transaction took.
 func (p *pace) recorded(rows int, took time.Duration) {
-	fits := int(float64(rows) * float64(goodPortion) / float64(max(took, time.Millisecond)))
-	p.rows = min(max(fits, rows/4, 50), 2*rows+50, largePortion)
+	good := portionAlone
+	if p.daemon {
+		good = portionBeside
+	}
+	fits := int(float64(rows) * float64(good) / float64(max(took, time.Millisecond)))
+	p.rows = min(max(fits, rows/4, 50), 2*rows+50, largestPortion)
 }
 
 // pause lets a daemon write, if one runs.
 func (p *pace) pause(ctx context.Context, j *journal.Journal, took time.Duration) error {
-	if time.Since(p.looked) > lookForDaemon {
-		running, err := j.Running()
-		if err != nil {
-			return err
-		}
-		p.daemon, p.looked = running, time.Now()
-	}
-	if !p.daemon {
-		return nil
+	var err error
+	if p.daemon, err = j.Running(); err != nil || !p.daemon {
+		return err
 	}
 	select {
-	case <-time.After(max(took, leastPause)):
+	case <-time.After(max(took, pauseForWriters)):
 	case <-ctx.Done(): // whoever uses ctx next says so
 	}
 	return nil
