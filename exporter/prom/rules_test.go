@@ -233,7 +233,7 @@ func TestAlertsAreComplete(t *testing.T) {
 	}
 	sections := map[string]string{}
 	preface, rest, _ := strings.Cut(string(content), "\n## Watchdog\n")
-	for _, section := range strings.Split("Watchdog\n"+rest, "\n## ") {
+	for section := range strings.SplitSeq("Watchdog\n"+rest, "\n## ") {
 		heading, text, _ := strings.Cut(section, "\n")
 		sections[heading] = text
 	}
