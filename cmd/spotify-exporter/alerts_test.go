@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,6 +110,64 @@ func TestAlerts(t *testing.T) {
 	if early := sim.Requests().Early(); early > 0 {
 		t.Errorf("%d requests before a Retry-After was over", early)
 	}
+}
+
+func TestCheckAlert(t *testing.T) {
+	told := &owner{}
+	var refuses atomic.Bool
+	webhook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuses.Load() {
+			http.Error(w, "no such topic", http.StatusForbidden)
+			return
+		}
+		told.ServeHTTP(w, r)
+	}))
+	defer webhook.Close()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	start := func() string {
+		return promtest.Alertmanager(t, write("alertmanager.yml", shipped(t, "alertmanager/alertmanager.yml", "/etc/alertmanager/secrets/webhook_url", write("webhook_url", webhook.URL))))
+	}
+	sim := simulate(t, clock.Clock{}, nil)
+	logIn(t, "me", sim.AddUser("me-id", "Me"))
+	check := func(exit int, subject, want string, args ...string) {
+		t.Helper()
+		if out, _ := command(t, exit, append([]string{"check"}, args...)...); !strings.HasPrefix(findings(out)[subject], want) {
+			t.Errorf("check %v says of %s %q, want %q:\n%s", args, subject, findings(out)[subject], want, out)
+		}
+	}
+
+	check(exitDone, "alerts", "warning: nobody is told when something fails")
+	check(exitFailed, "alerts", "failed: ALERTMANAGER_URL is not set", "--alert")
+	t.Setenv("ALERTMANAGER_URL", "http://"+promtest.FreeAddress(t))
+	check(exitFailed, "alerts", "failed: ask Alertmanager")
+
+	url := start()
+	t.Setenv("ALERTMANAGER_URL", url)
+	check(exitDone, "alerts", "warning: Alertmanager runs, but no Prometheus sends it the Watchdog")
+	check(exitDone, "test alert", "ok: delivered", "--alert")
+	told.mu.Lock()
+	if len(told.messages) != 1 || told.messages[0].Labels["alertname"] != testAlert || !strings.Contains(told.messages[0].Annotations["summary"], "test") {
+		t.Errorf("said to be delivered: %v", told.messages)
+	}
+	told.mu.Unlock()
+
+	response, err := http.Post(url+"/api/v2/alerts", "application/json", strings.NewReader(`[{"labels": {"alertname": "Watchdog", "severity": "none"}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	check(exitDone, "alerts", "ok: Prometheus sends them to Alertmanager")
+
+	refuses.Store(true)
+	t.Setenv("ALERTMANAGER_URL", start()+"/")
+	check(exitFailed, "test alert", "failed: delivery failed", "--alert")
 }
 
 // message is one alert in what Alertmanager sends to a webhook.

@@ -22,7 +22,9 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
 )
 
-type checkCommand struct{}
+type checkCommand struct {
+	Alert bool `help:"Send a test alert through Alertmanager."`
+}
 
 // The least that a part should have left before it is mentioned.
 const (
@@ -32,7 +34,7 @@ const (
 
 // Run tests every part of what run needs, beside a daemon that may be running, and
 // succeeds if run would work.
-func (checkCommand) Run(ctx context.Context, p *program) error {
+func (command checkCommand) Run(ctx context.Context, p *program) error {
 	c := &check{out: p.stdout, program: p}
 	config, err := loadConfig(needsClient)
 	if err != nil {
@@ -53,6 +55,7 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	c.accounts(ctx, j)
 	c.influx(ctx, j)
+	c.alerts(ctx, command.Alert)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

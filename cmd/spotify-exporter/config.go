@@ -48,6 +48,7 @@ type environment struct {
 	WebListenAddress        string `envconfig:"WEB_LISTEN_ADDRESS" default:":10178" help:"where /metrics and the status page are served"`
 	WebConfigFile           string `envconfig:"WEB_CONFIG_FILE" help:"file of the exporter toolkit for TLS and passwords"`
 	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"false keeps the name of what plays out of /metrics and the status page"`
+	AlertmanagerURL         string `envconfig:"ALERTMANAGER_URL" help:"address of Alertmanager, such as http://localhost:9093, for check; if empty, nobody is told when something fails"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
 }
@@ -73,6 +74,8 @@ type config struct {
 	WebListenAddress string
 	WebConfigFile    string
 	NowPlayingInfo   bool
+	AlertmanagerURL  string // "": none
+	NobodyTold       bool   // of failures, and that is worth a word: false for the demo
 	LogLevel         slog.Level
 	LogFormat        string // "": by the kind of output
 
@@ -205,6 +208,11 @@ func (env *environment) check(needed need) (config, []error) {
 	c.WebConfigFile = env.WebConfigFile
 	c.NowPlayingInfo, err = boolean("NOW_PLAYING_INFO", env.NowPlayingInfo)
 	wrong(err)
+	c.NobodyTold = env.AlertmanagerURL == ""
+	if !c.NobodyTold {
+		c.AlertmanagerURL, err = address("ALERTMANAGER_URL", env.AlertmanagerURL)
+		wrong(err)
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, env.LogLevel) || c.LogLevel.UnmarshalText([]byte(env.LogLevel)) != nil {
 		wrong(given("LOG_LEVEL", "must be debug, info, warn or error", env.LogLevel))
 	}

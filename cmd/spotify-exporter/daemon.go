@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -157,10 +158,14 @@ func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 
 // warnings are what an operator should put right, though it works.
 func (c *config) warnings() []string {
-	if c.Zones.warning == "" {
-		return c.Warnings
+	warnings := slices.Clone(c.Warnings)
+	if c.Zones.warning != "" {
+		warnings = append(warnings, "Time zone: "+c.Zones.warning+": "+c.Zones.fix+".")
 	}
-	return append([]string{"Time zone: " + c.Zones.warning + ": " + c.Zones.fix + "."}, c.Warnings...)
+	if c.NobodyTold {
+		warnings = append(warnings, "Alerts: "+nobodyTold+": "+nobodyToldFix+".")
+	}
+	return warnings
 }
 
 // newApp returns the way to Spotify, through base and within quota.

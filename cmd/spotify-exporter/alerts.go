@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What is said where there is no Alertmanager.
+const (
+	nobodyTold    = "nobody is told when something fails"
+	nobodyToldFix = "run Prometheus and Alertmanager with the files of deploy/, and set ALERTMANAGER_URL"
+)
+
+const (
+	testAlert = "SpotifyTestAlert" // has a route of its own in alertmanager.yml
+	// alertTimeout is how long a test alert may take: the group_wait of routes that
+	// do not know it is half a minute.
+	alertTimeout = 45 * time.Second
+	// alertLook is how often Alertmanager is asked what has become of it.
+	alertLook = 200 * time.Millisecond
+)
+
+// alerts checks whether somebody would be told of a failure.
+func (c *check) alerts(ctx context.Context, send bool) {
+	const subject = "alerts"
+	if c.config.AlertmanagerURL == "" {
+		if send {
+			c.failed(subject, "ALERTMANAGER_URL is not set: "+nobodyTold, nobodyToldFix)
+		} else {
+			c.warning(subject, nobodyTold, nobodyToldFix)
+		}
+		return
+	}
+	a := alertmanager{c.config.AlertmanagerURL}
+	var watching []struct{}
+	switch err := a.get(ctx, "api/v2/alerts?filter="+url.QueryEscape(`alertname="Watchdog"`), &watching); {
+	case err != nil:
+		c.failed(subject, err.Error(), "see that Alertmanager runs and that ALERTMANAGER_URL is its address")
+		return
+	case len(watching) == 0:
+		c.warning(subject, "Alertmanager runs, but no Prometheus sends it the Watchdog of our rules", `see "alerting" and "rule_files" in prometheus.yml; it takes a minute after a start`)
+	default:
+		c.ok(subject, "Prometheus sends them to Alertmanager")
+	}
+	if !send {
+		return
+	}
+	if err := a.test(ctx); err != nil {
+		c.failed("test alert", err.Error(), "see Alertmanager's log, and its receivers in alertmanager.yml and the files that they name")
+		return
+	}
+	c.ok("test alert", "delivered; look whether it has arrived")
+}
+
+// alertmanager is a way to the API of Alertmanager.
+type alertmanager struct {
+	url string
+}
+
+// test sends an alert and waits until Alertmanager has delivered it.
+func (a alertmanager) test(ctx context.Context) error {
+	before, err := a.deliveries(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal([]map[string]any{{
+		"labels": map[string]string{"alertname": testAlert, "severity": "warning"},
+		"annotations": map[string]string{
+			"summary":     "This is a test: alerts arrive.",
+			"description": "Somebody ran spotify-exporter check --alert. Nothing is wrong.",
+		},
+		"endsAt": time.Now().Add(time.Minute),
+	}})
+	if err != nil {
+		return fmt.Errorf("encode alert: %w", err)
+	}
+	if err := a.call(ctx, http.MethodPost, "api/v2/alerts", bytes.NewReader(body), nil); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, alertTimeout, fmt.Errorf("nothing was delivered within %v: no receiver gets it", alertTimeout))
+	defer cancel()
+	tick := time.NewTicker(alertLook)
+	defer tick.Stop()
+	for tried := false; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		now, err := a.deliveries(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		case now.failed > before.failed:
+			return errors.New("delivery failed")
+		case tried:
+			return nil
+		}
+		tried = now.tried > before.tried // that it has failed is counted a moment later
+	}
+}
+
+// deliveries are how often Alertmanager has tried to deliver something, since its
+// start.
+type deliveries struct {
+	tried, failed float64
+}
+
+// deliveries reads them from Alertmanager's metrics.
+func (a alertmanager) deliveries(ctx context.Context) (deliveries, error) {
+	var text []byte
+	if err := a.get(ctx, "metrics", &text); err != nil {
+		return deliveries{}, err
+	}
+	sum := func(name string) (total float64) {
+		for line := range strings.Lines(string(text)) {
+			if series, value, ok := strings.Cut(strings.TrimSpace(line), "} "); ok && strings.HasPrefix(series, name+"{") {
+				number, _ := strconv.ParseFloat(value, 64)
+				total += number
+			}
+		}
+		return total
+	}
+	return deliveries{
+		tried:  sum("alertmanager_notification_requests_total"),
+		failed: sum("alertmanager_notification_requests_failed_total"),
+	}, nil
+}
+
+func (a alertmanager) get(ctx context.Context, path string, into any) error {
+	return a.call(ctx, http.MethodGet, path, nil, into)
+}
+
+// call makes a request and decodes the answer's JSON, or keeps it as it is if into
+// is a *[]byte; nil: it is not looked at.
+func (a alertmanager) call(ctx context.Context, method, path string, body io.Reader, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.url, "/")+"/"+path, body)
+	if err != nil {
+		return fmt.Errorf("ask Alertmanager: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err
+		}
+		return fmt.Errorf("ask Alertmanager at %s: %w", a.url, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 8<<20))
+	if err != nil {
+		return fmt.Errorf("ask Alertmanager at %s: %w", a.url, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask Alertmanager at %s: %s", a.url, response.Status)
+	}
+	switch into := into.(type) {
+	case nil:
+	case *[]byte:
+		*into = answer
+	default:
+		if err := json.Unmarshal(answer, into); err != nil {
+			return fmt.Errorf("ask Alertmanager at %s: its answer is none of Alertmanager", a.url)
+		}
+	}
+	return nil
+}
