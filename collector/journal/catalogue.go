@@ -170,7 +170,7 @@ func (c *catalogue) learn(said []learned) error {
 // API has said is kept for good.
 func (c *catalogue) forget(facts []int64) error {
 	var left []int64 // items that lose a fact
-	err := c.tx.each(`DELETE FROM fact WHERE id `+inList+` AND source <> ? AND NOT EXISTS (SELECT 1 FROM report WHERE report.fact = fact.id) RETURNING item`,
+	err := c.tx.each(`DELETE FROM fact WHERE id `+inList+` AND source <> ? AND NOT EXISTS (SELECT 1 FROM report WHERE report.item = fact.item AND report.fact = fact.id) RETURNING item`,
 		[]any{list(facts), FromAPI}, func(rows *sql.Rows) error {
 			var item int64
 			err := rows.Scan(&item)

@@ -58,10 +58,14 @@ func firstPoint(t time.Time) int64 {
 // Sample returns about n of an account's plays that ended at from or later and of
 // which at least the title is known, spread over all of them, oldest first.
 func (j *Journal) Sample(ctx context.Context, account string, from time.Time, n int) ([]Play, error) {
-	const where = `play.point_ns >= ?1 AND item.kind <> ?2 AND play.id % max(1, (SELECT count(*) FROM play AS other
-		WHERE other.account = play.account AND other.point_ns >= ?1) / ?3) = 0`
+	var plays int64
+	fromNS := unixMilli(from) * 1_000_000
+	err := j.db.QueryRowContext(ctx, "SELECT count(*) FROM play WHERE account = (SELECT id FROM account WHERE alias = ?) AND point_ns >= ?", account, fromNS).Scan(&plays)
+	if err != nil {
+		return nil, fmt.Errorf("count plays: %w", err)
+	}
 	var sample []Play
-	for play, err := range j.plays(ctx, account, where, unixMilli(from)*1_000_000, Unknown, n) {
+	for play, err := range j.plays(ctx, account, "play.point_ns >= ?1 AND item.kind <> ?2 AND play.id % ?3 = 0", fromNS, Unknown, max(1, plays/int64(n))) {
 		if err != nil {
 			return nil, err
 		}
