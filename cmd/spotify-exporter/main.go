@@ -51,6 +51,7 @@ type commands struct {
 	Explain explainCommand `cmd:"" help:"Tell why a play is recorded as it is."`
 	Gaps    gapsCommand    `cmd:"" help:"List holes in the history."`
 	Replay  replayCommand  `cmd:"" help:"Send plays to InfluxDB again."`
+	Setup   setupCommand   `cmd:"" help:"Prepare InfluxDB, and tokens for it and Grafana that may do what they must and no more."`
 	Demo    demoCommand    `cmd:"" help:"Show all of it at work, with a simulated Spotify; needs nothing."`
 	Health  healthCommand  `cmd:"" help:"Ask the running exporter on this machine whether it serves, for containers."`
 	Version versionCommand `cmd:"" help:"Print which version this is."`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,7 @@ func (e *Exporter) Check(ctx context.Context) ([]Finding, error) {
 		return []Finding{{"server", Failure, fmt.Sprintf("%s: %v", address, err), fix}}, nil
 	}
 	findings := []Finding{
-		{"server", OK, address + " answers", ""},
+		e.checkVersion(ctx, address),
 		{"bucket", OK, fmt.Sprintf("%q takes writes with this token", e.options.Bucket), ""},
 	}
 	b, err := e.findBucket(ctx)
@@ -110,6 +111,33 @@ func (e *Exporter) Check(ctx context.Context) ([]Finding, error) {
 		retention = Finding{"retention", Warning, e.retentionWarning(b), e.forgetCommand(b)}
 	}
 	return append(findings, shards, retention), nil
+}
+
+// supported is what the servers that exist are good for.
+const supported = "what works is InfluxDB 2.x: dashboards and setup need its Flux and its API, 1.8 takes points only, and 3 cannot delete what was corrected"
+
+// checkVersion looks at which InfluxDB a server that answers is. One that does not
+// tell, as behind some proxies, is taken as it is.
+func (e *Exporter) checkVersion(ctx context.Context, address string) Finding {
+	found := Finding{"server", OK, address + " answers", ""}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.server.base.JoinPath("ping").String(), nil)
+	if err != nil {
+		return found
+	}
+	resp, err := e.server.Do(req)
+	if err != nil {
+		return found
+	}
+	_ = resp.Body.Close() // of no interest
+	version := strings.TrimPrefix(resp.Header.Get("X-Influxdb-Version"), "v")
+	if version == "" {
+		return found
+	}
+	found.Text = fmt.Sprintf("%s is InfluxDB %s", address, clean(version, 32))
+	if strings.HasPrefix(version, "1.") || strings.HasPrefix(version, "3.") {
+		found.Level, found.Fix = Warning, supported
+	}
+	return found
 }
 
 // EnsureBucket makes the bucket if it is not there and gives it a shard group

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -236,5 +237,25 @@ func TestABucketThatForgets(t *testing.T) {
 	}
 	if _, r := ruleOf(t, s, bucket); r.EverySeconds != 86400 {
 		t.Errorf("the retention was changed: %+v", r)
+	}
+}
+
+func TestCheckNamesServersThatAreNotInfluxDB2(t *testing.T) {
+	for version, level := range map[string]influx.Level{"v2.9.1": influx.OK, "1.8.10": influx.Warning, "3.4.1": influx.Warning, "": influx.OK} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if version != "" {
+				w.Header().Set("X-Influxdb-Version", version)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}))
+		e, err := influx.New(influx.Options{URL: server.URL, Org: "home", Bucket: "spotify", Token: "token"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := findings(t, e)["server"]
+		if f.Level != level || !strings.Contains(f.Text, strings.TrimPrefix(version, "v")) || level == influx.Warning && !strings.Contains(f.Fix, "what works is InfluxDB 2.x") {
+			t.Errorf("version %q: %+v", version, f)
+		}
+		server.Close()
 	}
 }

@@ -52,6 +52,19 @@ func Shared(t testing.TB) *Server {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s, err := newServer()
+	return own(t, s, err)
+}
+
+// Fresh is New without what a user does first: there is no organization, no bucket and no token yet, and Org and Token
+// are to be set by the test that makes them. It needs 2.x.
+func Fresh(t testing.TB) *Server {
+	t.Helper()
+	s, err := freshServer()
+	return own(t, s, err)
+}
+
+func own(t testing.TB, s *Server, err error) *Server {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +123,7 @@ func (s *Server) V2() bool { return s.process.binary.v2() }
 // Stop ends the server as an operator would, with SIGTERM, and waits for it. Its data stay for Start.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
-	s.own(t)
+	s.mine(t)
 	if err := s.process.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +132,7 @@ func (s *Server) Stop(t testing.TB) {
 // Kill ends the server as a power cut would, with SIGKILL. Its data stay for Start.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
-	s.own(t)
+	s.mine(t)
 	if err := s.process.kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -128,13 +141,13 @@ func (s *Server) Kill(t testing.TB) {
 // Start brings a stopped or killed server back, on the same address and data, and returns when it serves.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	s.own(t)
+	s.mine(t)
 	if err := s.process.start(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *Server) own(t testing.TB) {
+func (s *Server) mine(t testing.TB) {
 	t.Helper()
 	if s.shared {
 		t.Fatal("the shared server serves other tests too: take influxtest.New for an outage")

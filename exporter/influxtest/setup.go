@@ -28,6 +28,19 @@ const (
 
 // newServer starts the influxd that find found and does what a user does first: onboarding, with a token.
 func newServer() (*Server, error) {
+	s, err := freshServer()
+	if err != nil {
+		return nil, err
+	}
+	s.Org = "home"
+	if err := s.onboard(context.Background()); err != nil {
+		return nil, errors.Join(err, s.process.remove())
+	}
+	return s, nil
+}
+
+// freshServer starts the influxd that find found.
+func freshServer() (*Server, error) {
 	b, err := find()
 	if err != nil {
 		return nil, err
@@ -36,15 +49,10 @@ func newServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Org: "home", Version: b.version, process: p}
-	if err = p.start(); err == nil {
-		s.URL = p.url()
-		err = s.onboard(context.Background())
-	}
-	if err != nil {
+	if err := p.start(); err != nil {
 		return nil, errors.Join(err, p.remove())
 	}
-	return s, nil
+	return &Server{URL: p.url(), Version: b.version, process: p}, nil
 }
 
 func (s *Server) onboard(ctx context.Context) error {

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+)
+
+type setupCommand struct {
+	To            string `required:"" placeholder:"DIR" help:"Folder for the files with the tokens."`
+	OperatorToken string `placeholder:"FILE" help:"File with a token of InfluxDB that may do everything, which is made for a new server (default: influx-operator-token in DIR)."`
+	GrafanaGroup  int    `placeholder:"GID" help:"Group that may read the files for Grafana; in its image that is 472."`
+}
+
+// The files of setup, in the order in which they are made.
+const (
+	grafanaPasswordFile    = "grafana-admin-password" // of Grafana's user admin
+	grafanaKeyFile         = "grafana-secret-key"     // with which Grafana encrypts its database
+	influxOperatorFile     = "influx-operator-token"  // may do everything in InfluxDB
+	influxPasswordFile     = "influx-admin-password"  // of InfluxDB's user admin, beside the operator's token
+	influxTokenFile        = "influx-token"           // reads and writes the bucket
+	grafanaInfluxTokenFile = "grafana-influx-token"   // reads it
+)
+
+// adminUser is the first user of InfluxDB and Grafana.
+const adminUser = "admin"
+
+// Run prepares InfluxDB, and the secrets that Grafana starts with. Whatever is
+// there and right stays as it is, so that it may be run at every start.
+func (c *setupCommand) Run(ctx context.Context, p *program) error {
+	if c.GrafanaGroup < 0 {
+		return usageError{fmt.Errorf("--grafana-group: must be the id of a group (got %d)", c.GrafanaGroup)}
+	}
+	c.OperatorToken = cmp.Or(c.OperatorToken, filepath.Join(c.To, influxOperatorFile))
+	env, err := readEnvironment()
+	if err != nil {
+		return err
+	}
+	if mistakes := env.checkSetup(); len(mistakes) > 0 {
+		return usageError{errors.Join(mistakes...)}
+	}
+	if err := os.MkdirAll(c.To, 0o755); err != nil { // Grafana goes through it
+		return fmt.Errorf("make the folder for the tokens: %w", err)
+	}
+	s := &setup{setupCommand: c, check: check{out: p.stdout}, env: env}
+	if err := s.grafanaSecrets(); err != nil {
+		return err
+	}
+	return s.influx(ctx)
+}
+
+// checkSetup tells what setup misses in the environment.
+func (env *environment) checkSetup() (mistakes []error) {
+	if env.InfluxURL == "" {
+		mistakes = append(mistakes, errors.New("INFLUX_URL: required; it is the address of InfluxDB, such as http://localhost:8086"))
+	} else if _, err := address("INFLUX_URL", env.InfluxURL); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if env.InfluxOrg == "" {
+		mistakes = append(mistakes, errors.New("INFLUX_ORG: required; it is the organization that owns the bucket"))
+	}
+	if env.InfluxBucket == "" {
+		mistakes = append(mistakes, errors.New("INFLUX_BUCKET: required; choose a name"))
+	}
+	return mistakes
+}
+
+// setup is a setup under way. It writes what it has done, in the form of check.
+type setup struct {
+	*setupCommand
+	check
+	env environment
+}
+
+// grafanaSecrets makes what Grafana must have before its first start and keep.
+func (s *setup) grafanaSecrets() error {
+	for _, secret := range []struct{ file, what string }{
+		{grafanaPasswordFile, "the password of its user " + adminUser},
+		{grafanaKeyFile, "its secret key, without which its database is lost,"},
+	} {
+		path := filepath.Join(s.To, secret.file)
+		content, err := readSecret(path)
+		if err != nil {
+			return err
+		}
+		if err := writeSecret(path, cmp.Or(content, newSecret()), s.GrafanaGroup); err != nil {
+			return err
+		}
+		s.ok("Grafana", secret.what+" is in "+path)
+	}
+	return nil
+}
+
+// influx sees to a user, the bucket and the two tokens.
+func (s *setup) influx(ctx context.Context) error {
+	operatorToken, err := readSecret(s.OperatorToken)
+	if err != nil {
+		return err
+	}
+	options := influx.Options{
+		URL: s.env.InfluxURL, Org: s.env.InfluxOrg, Bucket: s.env.InfluxBucket,
+		Token: cmp.Or(operatorToken, newSecret()), Base: newInfluxTransport(), UserAgent: userAgent(),
+	}
+	operator, err := influx.NewOperator(options)
+	if err != nil {
+		return err
+	}
+	fresh, err := operator.Fresh(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask InfluxDB: %w", err)
+	case fresh:
+		err = s.onboard(ctx, operator, options.Token)
+	case operatorToken == "":
+		err = fmt.Errorf("InfluxDB has been set up already, and %s is not there: put a token into it that may do everything (%s)", s.OperatorToken, operatorHint)
+	}
+	if err != nil {
+		return err
+	}
+	warnings, err := operator.PrepareBucket(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	s.ok("InfluxDB", fmt.Sprintf("bucket %q is there", s.env.InfluxBucket))
+	for _, warning := range warnings {
+		s.warning("InfluxDB", warning, "")
+	}
+	for _, g := range []grant{
+		{influxTokenFile, influx.Read | influx.Write, "spotify-exporter: read and write bucket " + s.env.InfluxBucket, "INFLUX_TOKEN_FILE, may read and write it", 0},
+		{grafanaInfluxTokenFile, influx.Read, "Grafana for spotify-exporter: read bucket " + s.env.InfluxBucket, "for Grafana, may read it", s.GrafanaGroup},
+	} {
+		if err := s.grant(ctx, operator, g); err != nil {
+			return s.explain(err)
+		}
+	}
+	return nil
+}
+
+// onboard makes the first user. Its password and its token are on disk before, so
+// that they are known even if nobody hears the answer.
+func (s *setup) onboard(ctx context.Context, operator *influx.Operator, token string) error {
+	path := filepath.Join(filepath.Dir(s.OperatorToken), influxPasswordFile)
+	password, err := readSecret(path)
+	if err != nil {
+		return err
+	}
+	password = cmp.Or(password, newSecret())
+	if err := writeSecret(path, password, 0); err != nil {
+		return err
+	}
+	if err := writeSecret(s.OperatorToken, token, 0); err != nil {
+		return err
+	}
+	if err := operator.Onboard(ctx, adminUser, password); err != nil {
+		return fmt.Errorf("set up InfluxDB: %w", err)
+	}
+	s.ok("InfluxDB", fmt.Sprintf("is set up; the password of its user %s is in %s, a token that may do everything in %s", adminUser, path, s.OperatorToken))
+	return nil
+}
+
+// operatorHint is where a token comes from that may do everything.
+const operatorHint = `in InfluxDB's own pages under "Load Data › API Tokens", or, with the server stopped, by "influxd recovery auth create-operator"`
+
+// explain says what to do about an answer to the operator.
+func (s *setup) explain(err error) error {
+	failure, ok := errors.AsType[*influx.Error](err)
+	if errors.Is(err, influx.ErrNotOperator) || ok && (failure.Reason == influx.Unauthorized || failure.Reason == influx.Forbidden) {
+		return fmt.Errorf("%w: the token in %s is not one of this server that may do everything in %q; put one there (%s)", err, s.OperatorToken, s.env.InfluxOrg, operatorHint)
+	}
+	return err
+}
+
+// grant is a token as it should be.
+type grant struct {
+	file        string
+	access      influx.Access
+	description string // by which InfluxDB knows it
+	what        string
+	group       int // that may read the file; 0: none
+}
+
+// grant makes a token, unless the one in the file is right. InfluxDB shows a token
+// only once: one whose file is lost, or that was made by a setup that broke off
+// then, is revoked as soon as the new one is on disk.
+func (s *setup) grant(ctx context.Context, operator *influx.Operator, g grant) error {
+	path := filepath.Join(s.To, g.file)
+	token, err := readSecret(path)
+	if err != nil {
+		return err
+	}
+	before, err := operator.Tokens(ctx, g.description)
+	if err != nil {
+		return err
+	}
+	allowed := false
+	if token != "" && len(before) == 1 {
+		if allowed, err = operator.Allows(ctx, token, g.access); err != nil {
+			return err
+		}
+	}
+	if allowed {
+		s.ok("InfluxDB", "token "+g.what+": "+path)
+		return writeSecret(path, token, g.group) // its owner and mode may be wrong
+	}
+	if token, err = operator.Grant(ctx, g.access, g.description); err != nil {
+		return fmt.Errorf("make a token: %w", err)
+	}
+	if err := writeSecret(path, token, g.group); err != nil {
+		return err
+	}
+	text := "new token " + g.what + ": " + path
+	if len(before) > 0 {
+		text += fmt.Sprintf("; the one before is revoked (%d): start again what uses it", len(before))
+	}
+	if err := operator.Revoke(ctx, before); err != nil {
+		return fmt.Errorf("revoke the token before: %w", err)
+	}
+	s.ok("InfluxDB", text)
+	return nil
+}
+
+// newSecret returns 192 random bits in letters of all kinds, digits, "-" and "_".
+func newSecret() string {
+	var random [24]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(random[:])
+}
+
+// readSecret returns what is in a file, "" if it is not there or empty.
+func readSecret(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read secret as user id %d: %w", os.Getuid(), err)
+	}
+	return strings.TrimRight(string(content), "\r\n"), nil
+}
+
+// writeSecret replaces a file: whole and on the disk when it returns, or not at
+// all. This user may read it, and a group unless that is 0.
+func writeSecret(path, content string, group int) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write secret: %w", err)
+	}
+	if group != 0 {
+		if err = file.Chown(-1, group); err != nil {
+			err = fmt.Errorf("--grafana-group: user id %d must be in group %d, or root: %w", os.Getuid(), group, err)
+		} else {
+			err = file.Chmod(0o640)
+		}
+	}
+	if err == nil {
+		_, err = file.WriteString(content)
+	}
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write secret: %w", err), os.Remove(file.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write secret: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
