@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"exporter/promtest":             nil,
 	"exporter/prom":                 {"collector", "collector/journal", "exporter/influx", "grafana"},
 	"grafana":                       nil,
+	"grafana/boards":                nil,
 	"grafana/grafanatest":           nil,
 	"cmd/spotify-exporter": {
 		"collector", "collector/clock", "collector/history", "collector/journal", "collector/spotify",
