@@ -171,14 +171,16 @@ func comparePlays(a, b *playRow) int {
 	}
 	return cmp.Or(
 		cmp.Compare(pointBase(a.item), pointBase(b.item)),
+		cmp.Compare(a.item.Kind, b.item.Kind),
 		cmp.Compare(a.item.uri, b.item.uri),
 		cmp.Compare(a.item.songKey, b.item.songKey),
 		cmp.Compare(a.startedMS, b.startedMS),
 		cmp.Compare(a.msPlayed, b.msPlayed),
+		cmp.Compare(a.msSource, b.msSource),
+		cmp.Compare(a.msError, b.msError),
 		cmp.Compare(a.witnesses, b.witnesses),
-		cmp.Compare(a.reasonStart, b.reasonStart),
-		cmp.Compare(a.reasonEnd, b.reasonEnd),
-		cmp.Compare(a.id, b.id), // alike in all that matters
+		a.circumstances.compare(&b.circumstances),
+		cmp.Compare(a.id, b.id), // alike in all that anybody is told
 	)
 }
 

@@ -275,6 +275,11 @@ func TestWhatRandomHistoriesFound(t *testing.T) {
 			of("me", inHistory(song(0), at("13:00:49"), 0)),
 			of("me", looked(other(song(0), func(i *journal.Item) { i.DurationMS = 40_000 }), at("13:00:47.15"), 0, long)),
 		},
+		"without an item in one second, and one of them private": {
+			of("me", inHistory(journal.Item{}, at("12:00:00"), 0)), of("me", private(with(inHistory(journal.Item{}, at("12:00:00"), 0), func(r *journal.Report) {
+				r.Stamp = at("17:00:00")
+			}))),
+		},
 		"two listed in one ms, and then one before": {
 			of("me", listed(song(1), at("12:03:00"))), of("me", listed(song(2), at("12:03:00"))), of("me", listed(song(3), at("12:01:00"))),
 		},

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 	"time"
@@ -77,6 +78,18 @@ func (c *circumstances) values() []any {
 func (c *circumstances) targets() []any {
 	return []any{&c.contextType, &c.contextURI, &c.device, &c.deviceType, &c.platform, &c.country, &c.reasonStart, &c.reasonEnd,
 		&c.shuffle, &c.offline, &c.incognito, &c.skipped}
+}
+
+// compare orders circumstances, by nothing that matters.
+func (c *circumstances) compare(other *circumstances) int {
+	return cmp.Or(
+		cmp.Compare(c.contextType, other.contextType), cmp.Compare(c.contextURI, other.contextURI),
+		cmp.Compare(c.device, other.device), cmp.Compare(c.deviceType, other.deviceType),
+		cmp.Compare(c.platform, other.platform), cmp.Compare(c.country, other.country),
+		cmp.Compare(c.reasonStart, other.reasonStart), cmp.Compare(c.reasonEnd, other.reasonEnd),
+		cmp.Compare(c.shuffle, other.shuffle), cmp.Compare(c.offline, other.offline),
+		cmp.Compare(c.incognito, other.incognito), cmp.Compare(c.skipped, other.skipped),
+	)
 }
 
 // itemRow is an item as the catalogue has it.
