@@ -182,11 +182,14 @@ func (c *encoder) play(account string, p *journal.Play) {
 		AddField("weekday", weekday).
 		AddField("track", fieldText(p.Item.Name)).
 		AddField("track_id", trackID).
+		AddField("song_key", keyText(p.Item.SongKey())).
 		AddField("artist", fieldText(first.Name)).
 		AddField("artist_id", fieldText(first.ID)).
+		AddField("artist_key", keyText(p.Item.ArtistKey())).
 		AddField("artists", fieldText(strings.Join(names, "; "))).
 		AddField("album", fieldText(p.Item.Album)).
 		AddField("album_id", fieldText(p.Item.AlbumID)).
+		AddField("album_key", keyText(p.Item.AlbumKey())).
 		AddField("isrc", fieldText(p.Item.ISRC)).
 		AddField("release_year", releaseYear(p.Item.ReleaseDate)).
 		AddField("image_url", fieldText(p.Item.ImageURL)).
@@ -210,6 +213,7 @@ func (c *encoder) play(account string, p *journal.Play) {
 		c.point(measurementListenArtist, account, p.PointNS, [2]string{"pos", strconv.Itoa(i)}).
 			AddField("artist", fieldText(artist.Name)).
 			AddField("artist_id", fieldText(artist.ID)).
+			AddField("artist_key", keyText(journal.Fold(artist.Name))).
 			AddField("plays", plays).
 			AddField("ms_played", p.MSPlayed).
 			AddField("ms_share", float64(p.MSPlayed)/float64(len(p.Item.Artists))).
@@ -222,9 +226,11 @@ func (c *encoder) play(account string, p *journal.Play) {
 
 func (c *encoder) total(measurement, account string, t *journal.Total) {
 	c.point(measurement, account, syntheticTime(t.Key)).
+		AddField("key", keyText(t.Key)).
 		AddField("id", fieldText(t.ID)).
 		AddField("name", fieldText(t.Name)).
 		AddField("artist", fieldText(t.Artist)).
+		AddField("artist_key", keyText(journal.Fold(t.Artist))).
 		AddField("image_url", fieldText(t.ImageURL)).
 		AddField("plays", t.Plays).
 		AddField("ms_played", t.MSPlayed).
@@ -235,6 +241,7 @@ func (c *encoder) total(measurement, account string, t *journal.Total) {
 
 func (c *encoder) ranked(account string, year [2]string, rank int, t *journal.Total) {
 	c.point(measurementArtistYear, account, syntheticTime(t.Key), year).
+		AddField("key", keyText(t.Key)).
 		AddField("name", fieldText(t.Name)).
 		AddField("rank", int64(rank)).
 		AddField("plays", t.Plays).
@@ -291,6 +298,11 @@ func syntheticTime(key string) int64 {
 // characters \n, and InfluxDB keeps bytes that are no UTF-8, which Flux and JSON
 // then cannot show.
 func fieldText(s string) string { return clean(s, maxText) }
+
+// keyText returns a key of an artist, album or song as queries group by it: names are
+// spelt in several ways over the years ("Reise, Reise", "REISE, REISE"), keys are not.
+// It can be read, and what stands between its parts in the journal is no text.
+func keyText(key string) string { return fieldText(strings.Replace(key, "\x1f", " – ", 1)) }
 
 // tagText returns s as a tag value takes it. A backslash at its end would escape
 // what follows, and InfluxDB has no way to write it.

@@ -156,15 +156,15 @@ func TestAPlayIsOneListenAndItsCredits(t *testing.T) {
 	got := encode(t, entryOf(p), mustZone(t, "Europe/Berlin"))
 	credit := func(pos, artist, id string) line {
 		return line{"listen_artist", map[string]string{"account": "me", "pos": pos}, map[string]any{
-			"artist": artist, "artist_id": id, "plays": int64(1), "ms_played": int64(100_000), "ms_share": 100_000. / 3,
+			"artist": artist, "artist_id": id, "artist_key": strings.ToLower(artist), "plays": int64(1), "ms_played": int64(100_000), "ms_share": 100_000. / 3,
 			"track_id": "6rqhFgbbKwnb9MLmUQDhG6", "kind": "track", "incognito": false,
 		}, p.PointNS}
 	}
 	want := []line{
 		{"listen", map[string]string{"account": "me"}, map[string]any{
 			"plays": int64(1), "ms_played": int64(100_000), "duration_ms": int64(180_000), "hour": int64(0), "weekday": int64(1),
-			"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "artist": "First", "artist_id": "a1", "artists": "First; Second; Third",
-			"album": "Album", "album_id": "al1", "isrc": "DEXX01234567", "release_year": int64(1999), "image_url": "https://i.scdn.co/image/1",
+			"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "song_key": "first – song", "artist": "First", "artist_id": "a1", "artist_key": "first", "artists": "First; Second; Third",
+			"album": "Album", "album_id": "al1", "album_key": "various – album", "isrc": "DEXX01234567", "release_year": int64(1999), "image_url": "https://i.scdn.co/image/1",
 			"kind": "track", "skipped": true, "shuffle": true, "offline": false, "incognito": false, "device": "Kitchen", "device_type": "Speaker",
 			"platform": "linux", "country": "DE", "context_type": "playlist", "context_uri": "spotify:playlist:1",
 			"reason_start": "clickrow", "reason_end": "fwdbtn", "explicit": true, "witness": "playback,recently_played",
@@ -251,7 +251,7 @@ func TestReleaseYear(t *testing.T) {
 func TestOtherEntries(t *testing.T) {
 	first, last := time.UnixMilli(1_600_000_000_001), time.UnixMilli(1_700_000_000_002)
 	total := &journal.Total{Key: "key", ID: "id", Name: "Name", Artist: "Artist", ImageURL: "url", Plays: 7, MSPlayed: 8, First: first, Last: last}
-	totalFields := map[string]any{"id": "id", "name": "Name", "artist": "Artist", "image_url": "url", "plays": int64(7), "ms_played": int64(8),
+	totalFields := map[string]any{"key": "key", "id": "id", "name": "Name", "artist": "Artist", "artist_key": "artist", "image_url": "url", "plays": int64(7), "ms_played": int64(8),
 		"first_ms": int64(1_600_000_000_001), "last_ms": int64(1_700_000_000_002)}
 	me := map[string]string{"account": "me"}
 	year := map[string]string{"account": "me", "year": "2024"}
@@ -273,8 +273,8 @@ func TestOtherEntries(t *testing.T) {
 			[]string{"listen,account=me 2023-11-14T22:13:20.000000001Z", "listen_artist,account=me 2023-11-14T22:13:20.000000001Z"}},
 		"year": {journal.Entry{Kind: journal.EntryArtistYear, Year: 2024, Ranked: []journal.Total{*total, {Key: "b", Name: "B", Plays: 1, MSPlayed: 2}}, Left: []string{"c"}},
 			[]line{
-				{"artist_year", year, map[string]any{"name": "Name", "rank": int64(1), "plays": int64(7), "ms_played": int64(8)}, influx.Synthetic("key")},
-				{"artist_year", year, map[string]any{"name": "B", "rank": int64(2), "plays": int64(1), "ms_played": int64(2)}, influx.Synthetic("b")},
+				{"artist_year", year, map[string]any{"key": "key", "name": "Name", "rank": int64(1), "plays": int64(7), "ms_played": int64(8)}, influx.Synthetic("key")},
+				{"artist_year", year, map[string]any{"key": "b", "name": "B", "rank": int64(2), "plays": int64(1), "ms_played": int64(2)}, influx.Synthetic("b")},
 			},
 			[]string{"artist_year,account=me,year=2024 " + synthetic("c")}},
 		"gap": {journal.Entry{Kind: journal.EntryGap, Gap: gap},

@@ -10,8 +10,13 @@ import (
 // settingsName is where the journal keeps what the points in InfluxDB were made with.
 const settingsName = "influx.settings"
 
+// pointsVersion grows with every change of what a point has, so that those of older
+// versions are written again.
+const pointsVersion = 1
+
 // settings are what place and content of every point depend on, beside the journal.
 type settings struct {
+	Points      int               `json:"points"` // pointsVersion
 	URL         string            `json:"url"`
 	Org         string            `json:"org"`
 	Bucket      string            `json:"bucket"`
@@ -22,7 +27,7 @@ type settings struct {
 // outdates tells whether points made with other settings are wrong now. That an
 // account has come or gone changes no point.
 func (s settings) outdates(other settings) bool {
-	if s.URL != other.URL || s.Org != other.Org || s.Bucket != other.Bucket || s.CountedFrom != other.CountedFrom {
+	if s.Points != other.Points || s.URL != other.URL || s.Org != other.Org || s.Bucket != other.Bucket || s.CountedFrom != other.CountedFrom {
 		return true
 	}
 	for account, zone := range s.Zones {
@@ -33,8 +38,8 @@ func (s settings) outdates(other settings) bool {
 	return false
 }
 
-// applySettings queues the whole journal once more if it went to another bucket,
-// or with other time zones, until now: hour and weekday of every play are in its
+// applySettings queues the whole journal once more if it went to another bucket, with
+// other time zones or in another form until now: hour and weekday of every play are in its
 // point. It is called before the first write and when there is a new account.
 func (e *Exporter) applySettings(ctx context.Context) error {
 	accounts, err := e.options.Journal.Accounts(ctx)
@@ -42,6 +47,7 @@ func (e *Exporter) applySettings(ctx context.Context) error {
 		return err
 	}
 	now := settings{
+		Points:      pointsVersion,
 		URL:         withoutQuery(e.server.base.String()),
 		Org:         e.options.Org,
 		Bucket:      e.options.Bucket,
@@ -69,7 +75,7 @@ func (e *Exporter) applySettings(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			e.log.Info("the place, a time zone or what counts has changed: all plays are sent to InfluxDB again", "plays", plays, "before", stored, "now", string(encoded))
+			e.log.Info("the place, a time zone, what counts or the form of the points has changed: all plays are sent to InfluxDB again", "plays", plays, "before", stored, "now", string(encoded))
 		}
 	}
 	return e.options.Journal.SetSetting(ctx, settingsName, string(encoded))

@@ -451,6 +451,17 @@ func TestSettingsThatChangePointsReplayThem(t *testing.T) {
 		}); n != 7 {
 			t.Errorf("their new time zone sent %d, want 7", n)
 		}
+		// What a version wrote whose points had other fields.
+		stored, err := j.Setting(t.Context(), "influx.settings")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.SetSetting(t.Context(), "influx.settings", strings.Replace(stored, `"points":1,`, "", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if n := start(other); n != 7 {
+			t.Errorf("points of an older version: %d sent, want 7", n)
+		}
 	})
 }
 
