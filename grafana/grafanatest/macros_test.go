@@ -15,8 +15,8 @@ func macros() grafanatest.Macros {
 func TestFluxMacros(t *testing.T) {
 	for query, want := range map[string]string{
 		`from(bucket: v.defaultBucket) |> range(start: v.timeRangeStart, stop: v.timeRangeStop)`: `from(bucket: "spotify") |> range(start: 2026-11-21T05:30:00Z, stop: 2026-11-22T17:30:00Z)`,
-		`aggregateWindow(every: v.windowPeriod) // x.bucket, v.organization`:                      `aggregateWindow(every: 1m30s) // "spotify", "home"`,
-		`$__interval $__interval_ms ${__interval} r.artist`:                                       `1m 90000 ${__interval} r.artist`,
+		`aggregateWindow(every: v.windowPeriod) // x.bucket, v.organization`:                     `aggregateWindow(every: 1m30s) // "spotify", "home"`,
+		`$__interval $__interval_ms ${__interval} r.artist`:                                      `1m 90000 ${__interval} r.artist`,
 	} {
 		if got := macros().Flux(query); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", query, got, want)
