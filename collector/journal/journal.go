@@ -121,23 +121,34 @@ func inspect(ctx context.Context, path string) error {
 		return err
 	}
 	defer db.Close()
-	var version, application, tables int
-	err = db.QueryRowContext(ctx, "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version, pragma_application_id").
-		Scan(&version, &application, &tables)
-	if err != nil {
-		return fmt.Errorf("read schema: %w", err)
-	}
-	if application != applicationID && (application != 0 || tables > 0) {
-		return fmt.Errorf("%w: it is a SQLite file of another program, and was left as it is; choose another DATA_DIR", ErrNotAJournal)
-	}
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	h, err := readHead(ctx, db)
 	if err != nil {
 		return err
 	}
-	if version > len(names) {
-		return fmt.Errorf("%w (schema %d, this one knows %d), and was left as it is: install that version or restore a backup", ErrNewer, version, len(names))
+	if h.application != applicationID && (h.application != 0 || h.tables > 0) {
+		return fmt.Errorf("%w: it is a SQLite file of another program, and was left as it is; choose another DATA_DIR", ErrNotAJournal)
+	}
+	if h.version > h.known {
+		return fmt.Errorf("%w (schema %d, this one knows %d), and was left as it is: install that version or restore a backup", ErrNewer, h.version, h.known)
 	}
 	return nil
+}
+
+// head is what a SQLite file says of itself.
+type head struct {
+	application, version, tables int
+	known                        int // the newest version that this program knows
+}
+
+func readHead(ctx context.Context, db *sql.DB) (h head, err error) {
+	err = db.QueryRowContext(ctx, "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version, pragma_application_id").
+		Scan(&h.version, &h.application, &h.tables)
+	if err != nil {
+		return h, fmt.Errorf("read schema: %w", err)
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	h.known = len(names)
+	return h, err
 }
 
 // openDatabase opens the file to be read ("ro") or written as well ("rw").

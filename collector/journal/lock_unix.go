@@ -19,25 +19,35 @@ func (j *Journal) Lock() error {
 	if j.lock != nil {
 		return nil
 	}
-	path := j.path + ".lock"
+	file, err := lock(j.path)
+	if err != nil {
+		return err
+	}
+	j.lock = file
+	return nil
+}
+
+// lock takes the lock of the journal at path, which is held until the file is
+// closed.
+func lock(journal string) (*os.File, error) {
+	path := journal + ".lock"
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("lock journal: %w", err)
+		return nil, fmt.Errorf("lock journal: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			owner, _ := os.ReadFile(path)
-			return fmt.Errorf("journal %s: %w (process %s): stop that one first", j.path, ErrLocked, strings.TrimSpace(string(owner)))
+			return nil, fmt.Errorf("journal %s: %w (process %s): stop that one first", journal, ErrLocked, strings.TrimSpace(string(owner)))
 		}
-		return fmt.Errorf("lock journal %s: %w", path, err)
+		return nil, fmt.Errorf("lock journal %s: %w", path, err)
 	}
 	if err := file.Truncate(0); err != nil {
-		return errors.Join(fmt.Errorf("lock journal: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), file.Close())
 	}
 	if _, err := fmt.Fprintln(file, os.Getpid()); err != nil {
-		return errors.Join(fmt.Errorf("lock journal: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), file.Close())
 	}
-	j.lock = file
-	return nil
+	return file, nil
 }

@@ -110,6 +110,28 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 	})
 }
 
+// RepeatRequests counts for the time since a moment what was requested in as much
+// time before it, a day at most. That is the best guess of a journal that comes
+// from a backup of that moment: the requests since then are not in it, and Spotify
+// has not forgotten them.
+func (j *Journal) RepeatRequests(ctx context.Context, since time.Time) error {
+	later := j.now() - unixMilli(since)
+	if later <= 0 {
+		return nil
+	}
+	return j.quietly(ctx, func(tx *transaction) error {
+		_, err := tx.exec(`INSERT INTO request (client, at_ms, number, endpoint)
+			SELECT client, at_ms + ?1, (SELECT max(number) FROM request AS last WHERE last.client = request.client)
+				+ row_number() OVER (PARTITION BY client ORDER BY at_ms, number), endpoint
+			FROM request WHERE at_ms > ?2 AND at_ms <= ?3`,
+			later, unixMilli(since)-min(later, 24*3_600_000), unixMilli(since))
+		if err != nil {
+			return fmt.Errorf("count requests: %w", explainSQLite(j.path, err))
+		}
+		return nil
+	})
+}
+
 // SetQuota changes what is known of a client id, in one transaction; Used is not
 // stored.
 func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {

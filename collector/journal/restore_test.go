@@ -1,0 +1,155 @@
+package journal_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// copied returns the copy of a journal with two plays.
+func copied(t *testing.T) string {
+	t.Helper()
+	j := open(t, journal.Options{})
+	record(t, j, numbered(1), numbered(2))
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := j.Copy(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRestore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := journal.Restore(t.Context(), copied(t), path); err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if got := len(plays(t, j)); got != 2 {
+		t.Errorf("%d plays, want 2", got)
+	}
+	if err := j.Lock(); err != nil {
+		t.Errorf("it is locked after Restore: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	overwrite := func(t *testing.T, path string, at int64, with []byte) {
+		t.Helper()
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt(with, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		arrange func(t *testing.T, from, to string)
+		want    error
+		says    string
+	}{
+		{"over a journal", func(t *testing.T, _, to string) { overwriteWith(t, to, "a journal") }, journal.ErrExists, "move it away"},
+		{"beside the log of a journal", func(t *testing.T, _, to string) { overwriteWith(t, to+"-wal", "its last plays") }, journal.ErrExists, "-wal"},
+		{"while a daemon runs whose journal was deleted", func(t *testing.T, _, to string) {
+			p := start(t, to, "lock")
+			if !p.lines.Scan() {
+				t.Fatal("no second process")
+			}
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				if err := os.Remove(to + suffix); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, journal.ErrLocked, "stop that one first"},
+		{"a newer one", func(t *testing.T, from, _ string) { foreign(t, from, "PRAGMA user_version = 1000") }, journal.ErrNewer, "restore it with that version"},
+		{"one of another program", func(t *testing.T, from, _ string) { foreign(t, from, "PRAGMA application_id = 42") }, journal.ErrNotAJournal, "another program"},
+		{"an empty one", func(t *testing.T, from, _ string) { overwriteWith(t, from, "") }, journal.ErrNotAJournal, "empty"},
+		{"a text", func(t *testing.T, from, _ string) { overwriteWith(t, from, strings.Repeat("ts,track\n", 1000)) }, journal.ErrNotAJournal, "damaged"},
+		{"one with a page of nothing", func(t *testing.T, from, _ string) { overwrite(t, from, 3*4096, make([]byte, 4096)) }, journal.ErrNotAJournal, "damaged"},
+		{"one that has lost rows", func(t *testing.T, from, _ string) { foreign(t, from, "DELETE FROM item") }, journal.ErrNotAJournal, "missing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from, to := copied(t), filepath.Join(t.TempDir(), "journal.db")
+			c.arrange(t, from, to)
+			before, beforeErr := os.ReadFile(to)
+			err := journal.Restore(t.Context(), from, to)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v, want %v that says %q", err, c.want, c.says)
+			}
+			after, afterErr := os.ReadFile(to)
+			if !bytes.Equal(before, after) || os.IsNotExist(beforeErr) != os.IsNotExist(afterErr) {
+				t.Errorf("the journal has changed: %v", afterErr)
+			}
+			if _, err := os.Stat(from); err != nil {
+				t.Errorf("the copy is gone: %v", err)
+			}
+		})
+	}
+}
+
+func overwriteWith(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRequestsAfterABackupAreGuessed(t *testing.T) {
+	now := noon
+	j := open(t, journal.Options{Now: func() time.Time { return now }})
+	ask := func() {
+		t.Helper()
+		if err := j.Request(t.Context(), "client", "player", func(journal.Quota) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := func(want int) {
+		t.Helper()
+		q, err := j.Quota(t.Context(), "client")
+		times, timesErr := j.Requests(t.Context(), "client")
+		if err != nil || timesErr != nil || q.Used != want || len(times) != want {
+			t.Errorf("%v: %d requests, listed %d, want %d (%v, %v)", now, q.Used, len(times), want, err, timesErr)
+		}
+	}
+	for range 24 { // one every hour
+		now = now.Add(time.Hour)
+		ask()
+	}
+	backup := now
+	if err := j.RepeatRequests(t.Context(), backup.Add(time.Minute)); err != nil { // a clock that was ahead
+		t.Fatal(err)
+	}
+	used(24)
+	now = backup.Add(6*time.Hour + time.Minute)
+	used(18)
+	if err := j.RepeatRequests(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	used(25) // 18 of the day before, and 7 in the six hours and a minute
+	ask()
+	used(26)
+
+	now = now.Add(100 * time.Hour)
+	used(0)
+	if err := j.RepeatRequests(t.Context(), now.Add(-100*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	used(26)
+}
