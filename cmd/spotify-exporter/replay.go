@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 type replayCommand struct {
 	period
+	Rebuild bool `help:"First delete what InfluxDB has: plays that are not in the journal, as after a restore, are gone then."`
 }
 
 // Run marks plays as not yet sent. The daemon finds them in its outbox.
@@ -19,12 +21,20 @@ func (c *replayCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if c.Rebuild && !(from.IsZero() && to.IsZero()) {
+		return usageError{errors.New("--rebuild: is of everything, and goes without --from and --to")}
+	}
 	j, err := p.existingJournal(ctx, &config)
 	if err != nil {
 		return err
 	}
 	defer j.Close()
-	plays, err := j.Replay(ctx, from, to)
+	var plays int64
+	if c.Rebuild {
+		plays, err = j.Rebuild(ctx)
+	} else {
+		plays, err = j.Replay(ctx, from, to)
+	}
 	if err != nil {
 		return err
 	}

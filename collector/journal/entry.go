@@ -15,6 +15,7 @@ const (
 	EntryArtistYear // Ranked are to be written, Left deleted
 	EntryGap        // Gap is to be written, or deleted if it is nil
 	EntryAccount
+	EntryClear // all that InfluxDB has of the account is to be deleted
 )
 
 // Entry is one thing that is not in InfluxDB yet. An entry names what has

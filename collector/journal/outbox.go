@@ -263,6 +263,20 @@ func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error)
 	return plays, nil
 }
 
+// Rebuild is Replay of everything, and queues before it that what InfluxDB has of
+// the accounts is deleted. Thereafter it has nothing that the journal does not
+// have.
+func (j *Journal) Rebuild(ctx context.Context) (int64, error) {
+	err := j.quietly(ctx, func(tx *transaction) error {
+		_, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account", EntryClear, j.now())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("rebuild: %w", explainSQLite(j.path, err))
+	}
+	return j.Replay(ctx, time.Time{}, time.Time{})
+}
+
 // replay queues the plays of one account that ended in a span.
 func (j *Journal) replay(ctx context.Context, alias string, chosen span) (plays int64, err error) {
 	last := chosen.from*1_000_000 - 1 // point_ns of the last play looked at

@@ -70,3 +70,48 @@ func TestManyDeletesAreFewRequests(t *testing.T) {
 		t.Errorf("%d points deleted, want twice %d and totals", n, len(goes))
 	}
 }
+
+func TestRebuildLeavesWhatTheJournalHas(t *testing.T) {
+	s := influxtest.Shared(t)
+	bucket := s.Bucket(t)
+	j := openJournal(t)
+	record(t, j, "me", evenings(30)...)
+	record(t, j, "other", heard(1, evening.Add(time.Minute)))
+	drain(t, exporter(t, s, bucket, j))
+	points := func() map[string]int {
+		counts := map[string]int{}
+		for measurement, field := range map[string]string{
+			"listen": "ms_played", "listen_artist": "ms_played", "artist_total": "plays", "album_total": "plays", "track_total": "plays",
+			"artist_year": "plays", "account": "name",
+		} {
+			counts[measurement] = s.Count(t, bucket, measurement, field)
+		}
+		return counts
+	}
+	want := points()
+
+	// What InfluxDB has of the time after a backup, or of an import then.
+	later := openJournal(t)
+	record(t, later, "me", heard(100, evening.AddDate(-9, 0, 0)), heard(101, evening.AddDate(0, 0, 9)))
+	record(t, later, "somebody", heard(1, evening))
+	drain(t, exporter(t, s, bucket, later))
+	writeLines(t, s, bucket, `weather,account=me celsius=21 1772000000000000000`)
+
+	n, err := j.Rebuild(t.Context())
+	if err != nil || n != 31 {
+		t.Fatalf("%d plays to send (%v), want 31", n, err)
+	}
+	drain(t, exporter(t, s, bucket, j))
+	for measurement, count := range points() {
+		others := 1 // of somebody
+		if count != want[measurement]+others {
+			t.Errorf("%d points of %s, want %d", count, measurement, want[measurement]+others)
+		}
+	}
+	if s.Count(t, bucket, "weather", "celsius") != 1 {
+		t.Error("what another program wrote is gone")
+	}
+	if list := rejected(t, j); len(list) > 0 {
+		t.Errorf("rejected: %v", list)
+	}
+}

@@ -127,6 +127,13 @@ func (c *encoder) encode(e journal.Entry) (encoded, error) {
 			AddField("timezone", c.zone(e.Account).String()).
 			AddField("name", fieldText(c.name(e.Account))).
 			end()
+	case journal.EntryClear:
+		for _, measurement := range []string{
+			measurementListen, measurementListenArtist, measurementArtistTotal, measurementAlbumTotal, measurementTrackTotal,
+			measurementArtistYear, measurementGap, measurementAccount,
+		} {
+			deletes = append(deletes, identity{measurement, [][2]string{{"account", account}}, earliest, latest})
+		}
 	default:
 		return encoded{}, fmt.Errorf("entry of an unknown kind %d", e.Kind)
 	}
