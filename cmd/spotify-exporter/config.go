@@ -129,9 +129,13 @@ func (c *config) tokens() spotify.Tokens {
 	return spotify.Tokens{Dir: filepath.Join(c.DataDir, "tokens")}
 }
 
-// makeDataDir makes the data directory and tries whether it can be written.
+// makeDataDir makes the data directory and tries whether it can be written. Root
+// is its owner from then on: open what only root may read before.
 func (c *config) makeDataDir() error {
 	err := os.MkdirAll(c.DataDir, 0o700)
+	if err == nil {
+		err = becomeOwner(c.DataDir)
+	}
 	if err == nil {
 		err = tryWriting(c.DataDir)
 	}

@@ -52,6 +52,8 @@ type commands struct {
 	Gaps    gapsCommand    `cmd:"" help:"List holes in the history."`
 	Replay  replayCommand  `cmd:"" help:"Send plays to InfluxDB again."`
 	Setup   setupCommand   `cmd:"" help:"Prepare InfluxDB, and tokens for it and Grafana that may do what they must and no more."`
+	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the journal to a file, beside run."`
+	Restore restoreCommand `cmd:"" help:"Make a backup the journal, where there is none."`
 	Demo    demoCommand    `cmd:"" help:"Show all of it at work, with a simulated Spotify; needs nothing."`
 	Health  healthCommand  `cmd:"" help:"Ask the running exporter on this machine whether it serves, for containers."`
 	Version versionCommand `cmd:"" help:"Print which version this is."`

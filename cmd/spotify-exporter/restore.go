@@ -1,0 +1,198 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
+)
+
+type restoreCommand struct {
+	File string `arg:"" help:"What backup has written, or - for standard input."`
+}
+
+// Run makes a backup the journal, where there is none and no daemon runs. Logins
+// that are there stay: they are newer.
+func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
+	config, err := loadConfig(anyConfig)
+	if err != nil {
+		return err
+	}
+	in, name := p.stdin, "standard input"
+	if c.File != "-" {
+		file, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		defer file.Close()
+		in, name = file, c.File
+	}
+	if err := config.makeDataDir(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(config.DataDir, ".restore-*")
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	from, err := unpack(in, dir)
+	if err != nil {
+		return fmt.Errorf("restore: %s: %w", name, err)
+	}
+	if err := journal.Restore(ctx, filepath.Join(dir, backupJournal), config.journalPath()); err != nil {
+		if errors.Is(err, journal.ErrNotAJournal) || errors.Is(err, journal.ErrNewer) {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return fmt.Errorf("restore: %w", err)
+	}
+	logins, err := from.restoreLogins(config.tokens())
+	if err != nil {
+		return fmt.Errorf("restore: the journal is there; logins are not: %w", err)
+	}
+
+	j, err := config.openJournal(ctx, p.clock, p.newLogger(config.LogLevel, config.LogFormat))
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if err := j.RepeatRequests(ctx, from.at); err != nil {
+		return err
+	}
+	state, err := j.State(ctx)
+	if err != nil {
+		return err
+	}
+	at := from.at.In(config.Zones.of("")).Format(time.DateTime)
+	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s, %s\n", humanize.Comma(state.Plays), at, logins)
+	fmt.Fprintf(p.stderr, "InfluxDB is as it was. What it has of the time after %s is not in the journal; import brings it back.\n"+
+		"To send everything to InfluxDB again: spotify-exporter replay. To have nothing else in it: spotify-exporter replay --rebuild.\n", at)
+	return nil
+}
+
+// unpacked is a backup whose files are in a folder, checked.
+type unpacked struct {
+	at     time.Time
+	tokens spotify.Tokens
+}
+
+// errNoBackup is the error of unpack for another kind of file.
+var errNoBackup = errors.New("is no backup that spotify-exporter has written")
+
+// unpack writes the files of a backup to dir, which is empty, and compares their
+// checksums.
+func unpack(in io.Reader, dir string) (unpacked, error) {
+	from := unpacked{tokens: spotify.Tokens{Dir: filepath.Join(dir, backupTokens)}}
+	if err := os.Mkdir(from.tokens.Dir, 0o700); err != nil {
+		return from, err
+	}
+	var found, listed strings.Builder
+	complete := false
+	for files := tar.NewReader(in); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if errors.Is(err, tar.ErrHeader) && found.Len() == 0 {
+			return from, errNoBackup
+		}
+		if err != nil {
+			return from, fmt.Errorf("is damaged: %w", err)
+		}
+		if header.Name == backupSums {
+			complete = true
+			if _, err := io.Copy(&listed, io.LimitReader(files, 1<<20)); err != nil {
+				return from, fmt.Errorf("is damaged: %w", err)
+			}
+			continue
+		}
+		if header.Name == backupJournal {
+			from.at = header.ModTime
+		} else if !isTokenFile(header.Name) {
+			return from, fmt.Errorf("%w: %q is in it", errNoBackup, header.Name)
+		}
+		sum, err := extract(files, filepath.Join(dir, filepath.FromSlash(header.Name)))
+		if err != nil {
+			return from, err
+		}
+		fmt.Fprintf(&found, "%s  %s\n", sum, header.Name)
+	}
+	switch {
+	case found.Len() == 0:
+		return from, errNoBackup
+	case !complete:
+		return from, errors.New("is damaged: its end is missing")
+	case found.String() != listed.String():
+		return from, errors.New("is damaged: its content is not what its checksums say")
+	case from.at.IsZero():
+		return from, fmt.Errorf("%w: there is no journal in it", errNoBackup)
+	}
+	return from, nil
+}
+
+func isTokenFile(name string) bool {
+	base, ok := strings.CutPrefix(name, backupTokens+"/")
+	alias, isJSON := strings.CutSuffix(base, ".json")
+	return ok && isJSON && spotify.CheckAlias(alias) == nil
+}
+
+// extract writes a file and returns its checksum. It is on the disk then.
+func extract(in io.Reader, path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	_, err = io.Copy(io.MultiWriter(file, sum), in)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("is damaged: %w", err)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)), errors.Join(err, file.Close())
+}
+
+// restoreLogins moves the logins to where there are none of the same name, and
+// tells what became of them.
+func (from unpacked) restoreLogins(to spotify.Tokens) (string, error) {
+	aliases, err := from.tokens.Aliases()
+	if err != nil || len(aliases) == 0 {
+		return "without logins.", err
+	}
+	if err := os.MkdirAll(to.Dir, 0o700); err != nil {
+		return "", err
+	}
+	var restored, kept []string
+	for _, alias := range aliases {
+		if _, err := os.Lstat(to.Path(alias)); err == nil {
+			kept = append(kept, alias)
+			continue
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if err := os.Rename(from.tokens.Path(alias), to.Path(alias)); err != nil {
+			return "", err
+		}
+		restored = append(restored, alias)
+	}
+	text := "with the logins of: " + strings.Join(restored, ", ") + "."
+	if len(restored) == 0 {
+		text = "without logins."
+	}
+	if len(kept) > 0 {
+		text += " Logins that were there stay: " + strings.Join(kept, ", ") + "."
+	}
+	return text, nil
+}
