@@ -28,8 +28,9 @@ import (
 const alertSpeed = 60
 
 // TestAlerts breaks things and waits for the messages: a real Prometheus with the
-// shipped rules and a real Alertmanager with the shipped routes watch the exporter,
-// which polls a simulated Spotify over HTTP and writes to a real InfluxDB.
+// shipped rules and a real Alertmanager with the shipped routes watch two exporters,
+// which poll a simulated Spotify each over HTTP; mine writes to a real InfluxDB. What
+// is wrong with one is never said of the other.
 func TestAlerts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -37,30 +38,45 @@ func TestAlerts(t *testing.T) {
 	influxtest.Require2(t)
 	start := time.Now()
 	clk := clock.New(start, alertSpeed)
+	expose := func(vars map[string]string) (*spotifysim.Spotify, *spotifysim.User) {
+		vars["TIMEZONE"], vars["WEB_LISTEN_ADDRESS"] = "Europe/Berlin", promtest.FreeAddress(t)
+		sim := serveSpotify(t, spotifysim.Options{Clock: clk, Fail: t.Errorf, AccessTokenLife: time.Minute}, vars)
+		me := sim.AddUser("me-id", "Me")
+		me.PlayDemo(7, start.Add(-time.Hour), 24*time.Hour)
+		logIn(t, "me", me)
+		return sim, me
+	}
+	blocked, _ := expose(map[string]string{})
+	anna := os.Getenv("WEB_LISTEN_ADDRESS")
+	startProcess(t, clk, alertSpeed)
+
 	server := influxtest.New(t)
 	bucket := server.Bucket(t)
-	address := promtest.FreeAddress(t)
-	sim := serveSpotify(t, spotifysim.Options{Clock: clk, Fail: t.Errorf, AccessTokenLife: time.Minute}, map[string]string{
-		"TIMEZONE": "Europe/Berlin", "WEB_LISTEN_ADDRESS": address,
+	sim, me := expose(map[string]string{
 		"INFLUX_URL": server.URL, "INFLUX_ORG": server.Org, "INFLUX_BUCKET": bucket,
 		"INFLUX_TOKEN": server.Grant(t, bucket, influxtest.Read|influxtest.Write),
 	})
-	me := sim.AddUser("me-id", "Me")
-	me.PlayDemo(7, start.Add(-time.Hour), 24*time.Hour)
-	logIn(t, "me", me)
+	mine := os.Getenv("WEB_LISTEN_ADDRESS")
 	daemon := startProcess(t, clk, alertSpeed)
-	owner := watch(t, clk, start, address)
+	owner := watch(t, clk, start, mine, anna)
 
 	// All is well, but for a Retry-After of five minutes.
-	eventually(t, 20*time.Second, "Spotify is polled", func() bool { return get(t, daemon.URL+"/metrics") != "" && len(sim.Requests()) > 2 })
+	eventually(t, 20*time.Second, "Spotify is polled", func() bool {
+		return get(t, daemon.URL+"/metrics") != "" && len(sim.Requests()) > 2 && len(blocked.Requests()) > 2
+	})
 	sim.Fault(spotifysim.Fault{Kind: spotifysim.RateLimited, RetryAfter: 5 * time.Minute, Count: 1})
 	owner.sleep(10 * time.Minute)
-	owner.expectNone(t)
+	owner.expectNone(t, mine)
+	owner.expectNone(t, anna)
 
-	// The login is revoked, and made anew.
+	// Anna's cannot reach Spotify, all the while until its message has come.
+	blockedAt := clk.Now()
+	blocked.Fault(spotifysim.Fault{Kind: spotifysim.Reset})
+
+	// My login is revoked, and made anew.
 	since := clk.Now()
 	me.Revoke()
-	lost := owner.expect(t, "firing", "SpotifyAuthorizationLost", since, 15*time.Minute)
+	lost := owner.expect(t, "firing", "SpotifyAuthorizationLost", mine, since, 15*time.Minute)
 	if command := "docker compose exec spotify-exporter spotify-exporter login --account me."; !strings.Contains(lost.Annotations["description"], command) {
 		t.Errorf("the message does not say %q: %s", command, lost.Annotations["description"])
 	}
@@ -72,43 +88,44 @@ func TestAlerts(t *testing.T) {
 	}
 	response.Body.Close()
 	wait()
-	owner.expect(t, "resolved", "SpotifyAuthorizationLost", since, 15*time.Minute)
+	owner.expect(t, "resolved", "SpotifyAuthorizationLost", mine, since, 15*time.Minute)
 
-	// The developer account is locked out, longer than other polls may fail without a
+	// My developer account is locked out, longer than other polls may fail without a
 	// message, and InfluxDB is gone meanwhile.
 	since = clk.Now()
 	sim.Fault(spotifysim.Fault{Kind: spotifysim.QuotaExceeded, RetryAfter: 40 * time.Minute, Count: 1})
 	server.Stop(t)
-	owner.expect(t, "firing", "SpotifyQuotaExceeded", since, 15*time.Minute)
-	owner.expect(t, "firing", "SpotifyQuotaShared", since, 15*time.Minute) // so few requests were made here
-	owner.expect(t, "firing", "SpotifyInfluxDown", since, 30*time.Minute)
+	owner.expect(t, "firing", "SpotifyQuotaExceeded", mine, since, 15*time.Minute)
+	owner.expect(t, "firing", "SpotifyQuotaShared", mine, since, 15*time.Minute) // so few requests were made here
+	owner.expect(t, "firing", "SpotifyInfluxDown", mine, since, 30*time.Minute)
 	back := clk.Now()
 	server.Start(t)
-	owner.expect(t, "resolved", "SpotifyInfluxDown", back, 15*time.Minute)
-	owner.expect(t, "resolved", "SpotifyQuotaExceeded", since.Add(40*time.Minute), 15*time.Minute)
-	owner.expectNone(t, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown")
+	owner.expect(t, "resolved", "SpotifyInfluxDown", mine, back, 15*time.Minute)
 
-	// Spotify cannot be reached.
-	since = clk.Now()
-	sim.Fault(spotifysim.Fault{Kind: spotifysim.Reset})
-	if failing := owner.expect(t, "firing", "SpotifyPollsFailing", since, 45*time.Minute); failing.Labels["reason"] != "network" {
+	if failing := owner.expect(t, "firing", "SpotifyPollsFailing", anna, blockedAt, 45*time.Minute); failing.Labels["reason"] != "network" {
 		t.Errorf("polls fail for want of an answer, and the message is: %v", failing)
 	}
-	since = clk.Now()
-	sim.ClearFaults()
-	owner.expect(t, "resolved", "SpotifyPollsFailing", since, 30*time.Minute)
+	blockedAt = clk.Now()
+	blocked.ClearFaults()
 
-	// The exporter dies, and comes back.
+	owner.expect(t, "resolved", "SpotifyQuotaExceeded", mine, since.Add(40*time.Minute), 15*time.Minute)
+	owner.expect(t, "resolved", "SpotifyPollsFailing", anna, blockedAt, 30*time.Minute)
+	owner.expectNone(t, mine, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown")
+
+	// Mine dies, and comes back.
 	since = clk.Now()
 	daemon.kill(t)
-	owner.expect(t, "firing", "SpotifyExporterDown", since, 15*time.Minute)
+	owner.expect(t, "firing", "SpotifyExporterDown", mine, since, 15*time.Minute)
 	since = clk.Now()
 	startProcess(t, clk, alertSpeed)
-	owner.expect(t, "resolved", "SpotifyExporterDown", since, 15*time.Minute)
+	owner.expect(t, "resolved", "SpotifyExporterDown", mine, since, 15*time.Minute)
 
-	owner.expectNone(t, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown", "SpotifyPollsFailing", "SpotifyExporterDown")
-	if early := sim.Requests().Early(); early > 0 {
-		t.Errorf("%d requests before a Retry-After was over", early)
+	owner.expectNone(t, mine, "SpotifyAuthorizationLost", "SpotifyQuotaExceeded", "SpotifyQuotaShared", "SpotifyInfluxDown", "SpotifyExporterDown")
+	owner.expectNone(t, anna, "SpotifyPollsFailing")
+	for _, asked := range []*spotifysim.Spotify{sim, blocked} {
+		if early := asked.Requests().Early(); early > 0 {
+			t.Errorf("%d requests before a Retry-After was over", early)
+		}
 	}
 }
 
@@ -188,8 +205,8 @@ type owner struct {
 }
 
 // watch starts Prometheus and Alertmanager as they are shipped, but for addresses
-// and speed, and returns whom they tell of the exporter at address.
-func watch(t *testing.T, clk clock.Clock, start time.Time, address string) *owner {
+// and speed, and returns whom they tell of the exporters at these addresses.
+func watch(t *testing.T, clk clock.Clock, start time.Time, addresses ...string) *owner {
 	t.Helper()
 	o := &owner{clock: clk}
 	webhook := httptest.NewServer(o)
@@ -209,7 +226,7 @@ func watch(t *testing.T, clk clock.Clock, start time.Time, address string) *owne
 	write("rules.yml", shipped(t, "prometheus/rules.yml", "time()", fmt.Sprintf("(%.3[1]f + (time() - %.3[1]f) * %d)", epoch, alertSpeed)))
 	t.Setenv("SPOTIFY_EXPORTER_COMMAND", "docker compose exec spotify-exporter spotify-exporter")
 	promtest.Prometheus(t,
-		write("prometheus.yml", shipped(t, "prometheus/prometheus.yml", "spotify-exporter:10178", address, "alertmanager:9093", strings.TrimPrefix(alertmanager, "http://"))),
+		write("prometheus.yml", shipped(t, "prometheus/prometheus.yml", "spotify-exporter:10178", strings.Join(addresses, ", "), "alertmanager:9093", strings.TrimPrefix(alertmanager, "http://"))),
 		"--rules.alert.resend-delay=1s", "--query.lookback-delta=5s")
 	return o
 }
@@ -256,15 +273,15 @@ func (o *owner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// expect waits for a message about what happened then.
-func (o *owner) expect(t *testing.T, status, alert string, since time.Time, promised time.Duration) message {
+// expect waits for a message about what happened then to the exporter at an address.
+func (o *owner) expect(t *testing.T, status, alert, instance string, since time.Time, promised time.Duration) message {
 	t.Helper()
 	var found message
 	eventually(t, o.clock.Real(promised)+30*time.Second, alert+" is "+status, func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		i := slices.IndexFunc(o.messages, func(m message) bool {
-			return m.Status == status && m.Labels["alertname"] == alert && !m.at.Before(since)
+			return m.Status == status && m.Labels["alertname"] == alert && m.Labels["instance"] == instance && !m.at.Before(since)
 		})
 		if i >= 0 {
 			found = o.messages[i]
@@ -275,13 +292,14 @@ func (o *owner) expect(t *testing.T, status, alert string, since time.Time, prom
 	return found
 }
 
-// expectNone expects messages about nothing but these alerts so far.
-func (o *owner) expectNone(t *testing.T, but ...string) {
+// expectNone expects messages about the exporter at an address, or about none, of
+// nothing but these alerts so far.
+func (o *owner) expectNone(t *testing.T, instance string, but ...string) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, m := range o.messages {
-		if !slices.Contains(but, m.Labels["alertname"]) {
+		if of := m.Labels["instance"]; (of == instance || of == "") && !slices.Contains(but, m.Labels["alertname"]) {
 			t.Errorf("%s: %v %v", m.Status, m.Labels, m.Annotations)
 		}
 	}
