@@ -7,9 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -231,10 +229,6 @@ func watch(t *testing.T, clk clock.Clock, start time.Time, addresses ...string) 
 	return o
 }
 
-// duration is one in the configuration of Prometheus or Alertmanager, with what
-// tells that it is none of the numbers in a text.
-var duration = regexp.MustCompile(`((?:_interval|_wait|for): |\[|offset )(\d+)([smhd])\b`)
-
 // shipped returns a file of deploy/ with some strings replaced, and durations that
 // are alertSpeed times shorter.
 func shipped(t *testing.T, name string, replace ...string) string {
@@ -243,12 +237,7 @@ func shipped(t *testing.T, name string, replace ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := duration.ReplaceAllStringFunc(string(content), func(found string) string {
-		part := duration.FindStringSubmatch(found)
-		number, _ := strconv.Atoi(part[2])
-		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[part[3]]
-		return fmt.Sprintf("%s%dms", part[1], (time.Duration(number) * unit / alertSpeed).Milliseconds())
-	})
+	text := promtest.Faster(string(content), alertSpeed)
 	for pair := range slices.Chunk(replace, 2) {
 		if !strings.Contains(text, pair[0]) {
 			t.Fatalf("%s has no %s", name, pair[0])

@@ -124,9 +124,8 @@ var (
 	inTemplate = regexp.MustCompile(`\$labels\.(\w+)`)
 )
 
-// check reports what an expression selects that the contract does not have.
-func (c contracted) check(t *testing.T, where, expr string) {
-	t.Helper()
+// problems are what an expression selects that the contract does not have.
+func (c contracted) problems(expr string) (found []string) {
 	for _, match := range selector.FindAllStringSubmatch(expr, -1) {
 		metric, matchers := match[1], match[2]
 		if metric == "up" { // Prometheus' own
@@ -134,23 +133,39 @@ func (c contracted) check(t *testing.T, where, expr string) {
 		}
 		labels, ok := c[metric]
 		if !ok {
-			t.Errorf("%s: %s is not in the contract", where, metric)
+			found = append(found, metric+" is not in the contract")
 			continue
 		}
 		for _, pair := range labelPair.FindAllStringSubmatch(matchers, -1) {
 			label, values := pair[1], strings.Split(pair[3], "|")
 			known, ok := labels[label]
 			if !ok && label != "instance" {
-				t.Errorf("%s: %s has no label %s in the contract", where, metric, label)
+				found = append(found, fmt.Sprintf("%s has no label %s in the contract", metric, label))
 			}
 			if slices.Contains(openLabels, label) || label == "instance" {
 				continue
 			}
 			for _, value := range values {
 				if !slices.Contains(known, value) {
-					t.Errorf("%s: %s never has %s=%q", where, metric, label, value)
+					found = append(found, fmt.Sprintf("%s never has %s=%q", metric, label, value))
 				}
 			}
+		}
+	}
+	return found
+}
+
+func TestProblemsAreFound(t *testing.T) {
+	contract := readContract(t)
+	for expr, want := range map[string]int{
+		`rate(spotify_polls_total{account=~"$account"}[5m]) / up{job="any"}`: 0,
+		`spotify_poll_failures_total{reason=~"network|server"}`:              0,
+		`spotify_poll_failures_total{reason="internet"}`:                     1,
+		`spotify_polls_total{reason="network"}`:                              2,
+		`sum(spotify_listens) + spotify_playing`:                             1,
+	} {
+		if got := contract.problems(expr); len(got) != want {
+			t.Errorf("%s: %d problems, want %d: %q", expr, len(got), want, got)
 		}
 	}
 }
@@ -164,7 +179,9 @@ func TestRulesUseTheContract(t *testing.T) {
 		}
 	}
 	for _, rule := range readRules(t) {
-		contract.check(t, rule.Alert, rule.Expr)
+		for _, problem := range contract.problems(rule.Expr) {
+			t.Errorf("%s: %s", rule.Alert, problem)
+		}
 		var named []string
 		for _, match := range grouping.FindAllStringSubmatch(rule.Expr, -1) {
 			for label := range strings.SplitSeq(match[1], ",") {
@@ -184,7 +201,23 @@ func TestRulesUseTheContract(t *testing.T) {
 	for name, file := range readRuleTests(t) {
 		for _, test := range file.Tests {
 			for _, series := range test.InputSeries {
-				contract.check(t, fmt.Sprintf("%s: %s", filepath.Base(name), test.Name), series.Series)
+				for _, problem := range contract.problems(series.Series) {
+					t.Errorf("%s: %s: %s", filepath.Base(name), test.Name, problem)
+				}
+			}
+		}
+	}
+}
+
+// TestRulesOutliveAMissedScrape wants each metric to be looked back for: a scrape that
+// fails makes its series stale, and an alert would begin to wait anew.
+func TestRulesOutliveAMissedScrape(t *testing.T) {
+	const now = `spotify_poll_failing{reason!~"network|server|decode"}` // what is wrong at this moment
+	for _, rule := range readRules(t) {
+		for _, at := range selector.FindAllStringIndex(rule.Expr, -1) {
+			selected, rest := rule.Expr[at[0]:at[1]], rule.Expr[at[1]:]
+			if !strings.HasPrefix(rest, "[") && !strings.HasPrefix(selected, "up{") && selected != now {
+				t.Errorf("%s: %s has no range", rule.Alert, selected)
 			}
 		}
 	}
@@ -306,6 +339,15 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := filepath.Join(t.TempDir(), "watchdog.yml") // uses the lines that are there for a dead man's switch
+	watched := bytes.ReplaceAll(shipped, []byte("\n    # "), []byte("\n    "))
+	if bytes.Equal(watched, shipped) {
+		t.Error("there are no lines for a dead man's switch")
+	}
+	if err := os.WriteFile(name, watched, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(amtool, "check-config", name)
 	owner := regexp.MustCompile(`(?m)^  - name: owner\n(    .*\n)+`)
 	for _, other := range []string{"email.yml", "telegram.yml"} {
 		content, err := os.ReadFile(alertmanager + other)
