@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 )
 
 // What is said where there is no Alertmanager.
@@ -31,34 +33,45 @@ const (
 
 // alerts checks whether somebody would be told of a failure.
 func (c *check) alerts(ctx context.Context, send bool) {
-	const subject = "alerts"
-	if c.config.AlertmanagerURL == "" {
-		if send {
-			c.failed(subject, "ALERTMANAGER_URL is not set: "+nobodyTold, nobodyToldFix)
-		} else {
-			c.warning(subject, nobodyTold, nobodyToldFix)
-		}
+	level, text, fix := c.config.alerts(ctx)
+	if send && c.config.AlertmanagerURL == "" {
+		level, text = influx.Failure, "ALERTMANAGER_URL is not set: "+text
+	}
+	c.write(level, "alerts", text, fix)
+	if !send || level == influx.Failure {
 		return
 	}
-	a := alertmanager{c.config.AlertmanagerURL}
-	var watching []struct{}
-	switch err := a.get(ctx, "api/v2/alerts?filter="+url.QueryEscape(`alertname="Watchdog"`), &watching); {
-	case err != nil:
-		c.failed(subject, err.Error(), "see that Alertmanager runs and that ALERTMANAGER_URL is its address")
-		return
-	case len(watching) == 0:
-		c.warning(subject, "Alertmanager runs, but no Prometheus sends it the Watchdog of our rules", `see "alerting" and "rule_files" in prometheus.yml; it takes a minute after a start`)
-	default:
-		c.ok(subject, "Prometheus sends them to Alertmanager")
-	}
-	if !send {
-		return
-	}
-	if err := a.test(ctx); err != nil {
-		c.failed("test alert", err.Error(), "see Alertmanager's log, and its receivers in alertmanager.yml and the files that they name")
+	if err := (alertmanager{c.config.AlertmanagerURL}).test(ctx); err != nil {
+		c.failed("test alert", err.Error(), "see Alertmanager's log; the address to deliver to belongs into its file secrets/webhook_url")
 		return
 	}
 	c.ok("test alert", "delivered; look whether it has arrived")
+}
+
+// alerts tells whether somebody would be told of a failure, as far as that can be
+// known without telling.
+func (c *config) alerts(ctx context.Context) (level influx.Level, text, fix string) {
+	if c.AlertmanagerURL == "" {
+		return influx.Warning, nobodyTold, nobodyToldFix
+	}
+	a := alertmanager{c.AlertmanagerURL}
+	var watching []struct{}
+	err := a.get(ctx, "api/v2/alerts?filter="+url.QueryEscape(`alertname="Watchdog"`), &watching)
+	var since deliveries
+	if err == nil {
+		since, err = a.deliveries(ctx)
+	}
+	switch {
+	case err != nil:
+		return influx.Failure, err.Error(), "see that Alertmanager runs and that ALERTMANAGER_URL is its address"
+	case len(watching) == 0:
+		return influx.Warning, "Alertmanager runs, but no Prometheus sends it the Watchdog of our rules",
+			`see "alerting" and "rule_files" in prometheus.yml; it takes a minute after a start`
+	case since.tried > 0 && since.failed == since.tried:
+		return influx.Warning, fmt.Sprintf("Alertmanager could deliver none of %.0f messages: %s", since.tried, nobodyTold),
+			"try spotify-exporter check --alert"
+	}
+	return influx.OK, "Prometheus sends them to Alertmanager", ""
 }
 
 // alertmanager is a way to the API of Alertmanager.

@@ -146,8 +146,15 @@ func TestCheckAlert(t *testing.T) {
 		}
 		return path
 	}
-	start := func() string {
-		return promtest.Alertmanager(t, write("alertmanager.yml", shipped(t, "alertmanager/alertmanager.yml", "/etc/alertmanager/secrets/webhook_url", write("webhook_url", webhook.URL))))
+	start := func(secret string) string {
+		return promtest.Alertmanager(t, write("alertmanager.yml", shipped(t, "alertmanager/alertmanager.yml", "/etc/alertmanager/secrets/webhook_url", secret)))
+	}
+	watchdog := func(alertmanager string) {
+		response, err := http.Post(alertmanager+"/api/v2/alerts", "application/json", strings.NewReader(`[{"labels": {"alertname": "Watchdog", "severity": "none"}}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
 	}
 	sim := simulate(t, clock.Clock{}, nil)
 	logIn(t, "me", sim.AddUser("me-id", "Me"))
@@ -163,7 +170,7 @@ func TestCheckAlert(t *testing.T) {
 	t.Setenv("ALERTMANAGER_URL", "http://"+promtest.FreeAddress(t))
 	check(exitFailed, "alerts", "failed: ask Alertmanager")
 
-	url := start()
+	url := start(write("webhook_url", webhook.URL))
 	t.Setenv("ALERTMANAGER_URL", url)
 	check(exitDone, "alerts", "warning: Alertmanager runs, but no Prometheus sends it the Watchdog")
 	check(exitDone, "test alert", "ok: delivered", "--alert")
@@ -172,17 +179,26 @@ func TestCheckAlert(t *testing.T) {
 		t.Errorf("said to be delivered: %v", told.messages)
 	}
 	told.mu.Unlock()
-
-	response, err := http.Post(url+"/api/v2/alerts", "application/json", strings.NewReader(`[{"labels": {"alertname": "Watchdog", "severity": "none"}}]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
+	watchdog(url)
 	check(exitDone, "alerts", "ok: Prometheus sends them to Alertmanager")
 
 	refuses.Store(true)
-	t.Setenv("ALERTMANAGER_URL", start()+"/")
+	t.Setenv("ALERTMANAGER_URL", start(write("webhook_url", webhook.URL))+"/")
 	check(exitFailed, "test alert", "failed: delivery failed", "--alert")
+
+	// The stack as it is before anybody has set an address: Alertmanager runs, and as
+	// soon as it had to tell something it is known that nobody is told.
+	for _, secret := range []string{filepath.Join(dir, "missing"), write("empty", "")} {
+		url := start(secret)
+		watchdog(url)
+		t.Setenv("ALERTMANAGER_URL", url)
+		check(exitFailed, "test alert", "failed: delivery failed", "--alert")
+		check(exitDone, "alerts", "warning: Alertmanager could deliver none of 1 messages: nobody is told when something fails")
+	}
+	daemon := startDaemon(t, clock.Clock{})
+	if page := get(t, daemon.URL+"/"); !strings.Contains(page, "none of 1 messages: nobody is told when something fails: try spotify-exporter check --alert.") {
+		t.Errorf("the landing page does not tell that nobody is told:\n%s", page)
+	}
 }
 
 // message is one alert in what Alertmanager sends to a webhook.

@@ -124,7 +124,7 @@ func (d *daemon) newMetrics() *prom.Metrics {
 		},
 		Journal:        d.journalState,
 		Ready:          func() bool { return d.parts.Load() != nil },
-		Warnings:       d.config.warnings,
+		Warnings:       d.warnings,
 		Now:            d.clock.Now,
 		NowPlayingInfo: d.config.NowPlayingInfo,
 		Version:        version,
@@ -154,6 +154,18 @@ func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 		state.PendingPoints, state.OldestPending = 0, journal.State{}.OldestPending
 	}
 	return state, err
+}
+
+// warnings are those of the configuration, and whether alerts would arrive.
+func (d *daemon) warnings(ctx context.Context) []string {
+	warnings := d.config.warnings()
+	if d.config.AlertmanagerURL == "" {
+		return warnings
+	}
+	if level, text, fix := d.config.alerts(ctx); level != influx.OK {
+		warnings = append(warnings, "Alerts: "+text+": "+fix+".")
+	}
+	return warnings
 }
 
 // warnings are what an operator should put right, though it works.

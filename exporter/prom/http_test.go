@@ -66,7 +66,7 @@ func landingPage(t *testing.T, o prom.Options) string {
 
 func TestLandingPage(t *testing.T) {
 	o := options()
-	o.Warnings = func() []string { return []string{"TIMEZONE is not set: hours are UTC"} }
+	o.Warnings = func(context.Context) []string { return []string{"TIMEZONE is not set: hours are UTC"} }
 	o.Influx = func() influx.State {
 		s := richInflux()
 		s.Paused = "401: the token may not write to the bucket"
@@ -122,7 +122,7 @@ func TestLandingPageLoadsAndRunsNothing(t *testing.T) {
 func TestHostileLandingPage(t *testing.T) {
 	for i, title := range hostile() {
 		o := of(hostileAccount(title))
-		o.Warnings = func() []string { return []string{title} }
+		o.Warnings = func(context.Context) []string { return []string{title} }
 		html := landingPage(t, o)
 		if !utf8.ValidString(html) {
 			t.Errorf("title %d: not UTF-8", i)

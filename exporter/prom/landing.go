@@ -2,6 +2,7 @@ package prom
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -79,9 +80,9 @@ func (m *Metrics) landingPage() http.Handler {
 	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
 		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
-		if err := layout.Execute(&body, m.page()); err != nil {
+		if err := layout.Execute(&body, m.page(r.Context())); err != nil {
 			m.options.Log.Error("landing page cannot be made", "err", err)
 			http.Error(w, "the landing page cannot be made: see the log", http.StatusInternalServerError)
 			return
@@ -96,7 +97,13 @@ func (m *Metrics) landingPage() http.Handler {
 	})
 }
 
-func (m *Metrics) page() page {
+// warningsTimeout bounds how long the page waits for its warnings, some of which
+// another server may have to be asked for.
+const warningsTimeout = 2 * time.Second
+
+func (m *Metrics) page(ctx context.Context) page {
+	ctx, cancel := context.WithTimeout(ctx, warningsTimeout)
+	defer cancel()
 	now := m.options.Now()
 	state := m.options.Collector()
 	stored, journalOpen := m.journal()
@@ -110,7 +117,7 @@ func (m *Metrics) page() page {
 		Version:  m.options.Version,
 		Revision: m.options.Revision,
 	}
-	for _, text := range append(slices.Clone(m.options.Warnings()), sent.BucketWarning) {
+	for _, text := range append(slices.Clone(m.options.Warnings(ctx)), sent.BucketWarning) {
 		if text != "" {
 			p.Warnings = append(p.Warnings, shorten(text, maxNoteBytes))
 		}
@@ -208,8 +215,8 @@ func newPlayer(playback *collector.Playback, now time.Time) *player {
 	return p
 }
 
-// authorization tells when the account must log in again. Two weeks before is
-// when the alert for it fires.
+// authorization tells when the account must log in again; two weeks before, that
+// it is time, as `check` does.
 func authorization(expiry, now time.Time) fact {
 	f := moment("Login ends", expiry, now)
 	switch days := expiry.Sub(now).Hours() / 24; {

@@ -29,8 +29,9 @@ type Options struct {
 	Journal func(context.Context) (journal.State, error)
 	// Ready tells whether the journal is open, which is all that /-/ready asks.
 	Ready func() bool
-	// Warnings are what `check` found, as sentences for the landing page.
-	Warnings func() []string
+	// Warnings are what an operator should put right, as sentences for the landing
+	// page.
+	Warnings func(context.Context) []string
 	// Now is the clock by which the states' times are meant; nil means time.Now.
 	Now func() time.Time
 
@@ -65,7 +66,7 @@ func New(options Options) *Metrics {
 		options.Ready = func() bool { return true }
 	}
 	if options.Warnings == nil {
-		options.Warnings = func() []string { return nil }
+		options.Warnings = func(context.Context) []string { return nil }
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
