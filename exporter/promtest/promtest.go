@@ -68,7 +68,32 @@ func appendLine(name, line string) error {
 // Prometheus starts one with that configuration file and further flags and returns its address, http://127.0.0.1:PORT.
 func Prometheus(t testing.TB, config string, flags ...string) string {
 	t.Helper()
-	dir, address := t.TempDir(), FreeAddress(t)
+	return prometheus(t, t.TempDir(), config, flags...)
+}
+
+// Backfilled starts a Prometheus that scrapes nothing and has samples: text in OpenMetrics format, each sample with its
+// time, once for each of the jobs. It returns its address.
+func Backfilled(t testing.TB, text []byte, jobs ...string) string {
+	t.Helper()
+	dir, files := t.TempDir(), t.TempDir()
+	samples, config := filepath.Join(files, "samples"), filepath.Join(files, "prometheus.yml")
+	if err := errors.Join(os.WriteFile(samples, text, 0o600), os.WriteFile(config, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, job := range jobs {
+		// Each block is made by reading all of the text.
+		cmd := exec.Command(Tool(t, "promtool"), "tsdb", "create-blocks-from", "--max-block-duration=54h", "openmetrics", "--quiet",
+			"--label=job="+job, "--label=instance=localhost:10178", samples, dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("make blocks of samples: %v\n%s", err, out)
+		}
+	}
+	return prometheus(t, dir, config)
+}
+
+func prometheus(t testing.TB, dir, config string, flags ...string) string {
+	t.Helper()
+	address := FreeAddress(t)
 	return start(t, address, Tool(t, "prometheus"), append([]string{
 		"--config.file=" + config, "--storage.tsdb.path=" + dir, "--web.listen-address=" + address, "--log.level=warn",
 	}, flags...)...)
