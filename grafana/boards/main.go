@@ -30,6 +30,8 @@ func main() {
 func boards() []board {
 	return []board{
 		listening(),
+		now(),
+		poller(),
 	}
 }
 

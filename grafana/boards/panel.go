@@ -155,6 +155,13 @@ func (p panel) promNow(expr, legend string) panel {
 	return p.target(target{Datasource: promSource, Expr: expr, LegendFormat: legend, Instant: true, Format: "time_series"})
 }
 
+// promRows adds a PromQL query at the end of the board's time range, whose answer is a
+// table with a column for each label and one called Value, or Value #A and so on if there
+// are several.
+func (p panel) promRows(expr string) panel {
+	return p.target(target{Datasource: promSource, Expr: expr, Instant: true, Format: "table"})
+}
+
 func (p panel) target(t target) panel {
 	t.RefID = string(rune('A' + len(p.Targets)))
 	p.Targets = append(p.Targets[:len(p.Targets):len(p.Targets)], t)
@@ -265,6 +272,17 @@ func (p panel) points(n int) panel {
 func (p panel) transform(id string, options any) panel {
 	p.Transformations = append(p.Transformations[:len(p.Transformations):len(p.Transformations)], transformation{id, options})
 	return p
+}
+
+// columns puts the columns of a table in this order and leaves out all others.
+func (p panel) columns(names ...string) panel {
+	order := map[string]int{}
+	for i, name := range names {
+		order[name] = i
+	}
+	return p.
+		transform("filterFieldsByName", map[string]any{"include": map[string]any{"names": names}}).
+		transform("organize", map[string]any{"indexByName": order})
 }
 
 // bare leaves out the panel's frame.

@@ -21,6 +21,7 @@ type variable struct {
 	Hide        int         `json:"hide"`
 	Multi       bool        `json:"multi"`
 	IncludeAll  bool        `json:"includeAll"`
+	AllValue    string      `json:"allValue,omitempty"`
 	SkipURLSync bool        `json:"skipUrlSync"`
 	Current     option      `json:"current"`
 	Options     []option    `json:"options"`
@@ -34,8 +35,9 @@ type option struct {
 
 // variableQuery is what a query variable asks.
 type variableQuery struct {
-	RefID string `json:"refId"`
-	Query string `json:"query"`
+	RefID   string `json:"refId"`
+	Query   string `json:"query"`
+	QryType int    `json:"qryType,omitempty"` // of Prometheus
 }
 
 const (
@@ -43,6 +45,7 @@ const (
 	onLoad        = 1 // refresh: when the board is opened
 	onTime        = 2 // refresh: when the time range changes
 	alphabetical  = 1 // sort
+	labelValues   = 1 // qryType
 	influxType    = "influxdb"
 	promType      = "prometheus"
 	influxDefault = "spotify-influx"

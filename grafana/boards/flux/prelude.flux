@@ -80,12 +80,14 @@ accounts = () => described(measurement: "account")
     |> keep(columns: ["account"])
     |> sort(columns: ["account"])
 
-// zone is the account's time zone, UTC where there is none.
+// zone is the account's time zone, UTC where there is none. Of several accounts it is that
+// of the first one.
 zone = () => union(
         tables: [
             described(measurement: "account")
-                |> filter(fn: (r) => r._field == "timezone" and r.account == "${account}")
+                |> filter(fn: (r) => r._field == "timezone" and r.account =~ /^${account:regex}$/)
                 |> group()
+                |> sort(columns: ["account"])
                 |> keep(columns: ["_value"])
                 |> map(fn: (r) => ({_value: r._value, order: 0})),
             array.from(rows: [{_value: "UTC", order: 1}]),

@@ -1,0 +1,85 @@
+package main
+
+import "strings"
+
+// now shows what plays, as the player was seen last.
+func now() board {
+	b := newBoard("spotify-now", "Now playing", "What plays, and what was heard today. As new as the exporter's last look at the player.",
+		timeRange{"now-24h", "now"}, prometheusVariable(), jobVariable(), influxVariable(), bucketVariable(), followedVariable(), zoneVariable())
+	b.Refresh = "10s"
+
+	info := ofAccounts("spotify_now_playing_info")
+	progress := ofAccounts("spotify_playback_progress_seconds")
+	duration := ofAccounts("spotify_playback_duration_seconds")
+	b.add(
+		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 6).
+			promRows(progress+" / "+duration+" * on (account, instance, job) group_left (kind, track, artist, album, track_id, image_url) "+info+
+				" or on (account, instance, job) 0 * "+info).
+			empty("Nothing plays").cells("lg").
+			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
+			field("image_url", name("Cover"), cell(cellType{Type: "image"}), width(70)).
+			field("track", name("Title"), links(link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true})).
+			field("artist", name("Artists")).
+			field("album", name("Album")).
+			field("Value", name("Progress"), inUnit("percentunit"), decimals(0), property{"min", 0}, property{"max", 1}, fixed(listened),
+				cell(cellType{Type: "gauge", Mode: "basic", ValueDisplayMode: "text"})).
+			field("account", name("Account"), width(110)).
+			field("kind", hide()).
+			field("track_id", hide()),
+		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 3).
+			flux(`today(field: "ms_played") |> map(fn: (r) => ({account: r.account, hours: float(v: r._value) / 3600000.0}))`).rows("/^hours$/").
+			unit("suffix: h", 1).empty("Nothing yet"),
+		stat("Plays today", "Plays since midnight where the listener lives (${zone}) that were long enough to count.", "sum", 4, 3).
+			flux(`today(field: "plays") |> map(fn: (r) => ({account: r.account, plays: r._value}))`).rows("/^plays$/").
+			unit("none", 0).colored(played).empty("None yet"),
+		stat("Player", "Whether something plays. Nothing is shown for an account whose player could not be looked at.", "lastNotNull", 4, 3).
+			promNow(perAccount(ofAccounts("spotify_playing")), "{{account}}").
+			maps("0", "silent", before, "1", "plays", listened).empty("Not known"),
+		stat("Volume", "Volume of the device that plays, if it tells.", "lastNotNull", 4, 3).
+			promNow(perAccount(ofAccounts("spotify_playback_volume_ratio")), "{{account}}").
+			unit("percentunit", 0).bounds(0, 1).colored(other).empty("Not known"),
+		stat("Position", "How far what plays, or is paused, has come.", "lastNotNull", 4, 4).
+			promNow(perAccount(progress), "{{account}}").unit("dthms", 0).empty("Nothing plays"),
+		stat("Left", "How long what plays, or is paused, goes on.", "lastNotNull", 4, 4).
+			promNow(perAccount(duration+" - "+progress), "{{account}}").unit("dthms", 0).colored(other).empty("Nothing plays"),
+		stat("Shuffle", "Whether shuffle is on.", "lastNotNull", 4, 4).
+			promNow(perAccount(ofAccounts("spotify_playback_shuffle")), "{{account}}").
+			maps("0", "off", before, "1", "on", found).empty("Nothing plays"),
+		stat("Last look", "How long ago the exporter asked Spotify with success. It looks more often while something plays. If it does not look at all, see the board Poller.", "lastNotNull", 4, 4).
+			promNow(perAccount(since(ofAccounts("spotify_last_success_timestamp_seconds"))), "{{account}}").unit("s", 0).colored(before).empty("Never").
+			links(link{Title: "Poller", URL: "/d/spotify-poller?${__url_time_range}&${account:queryparam}"}),
+		stat("Next look", "When the exporter asks Spotify again.", "lastNotNull", 4, 4).
+			promNow(perAccount("clamp_min("+ofAccounts("spotify_next_poll_timestamp_seconds")+" - time(), 0)"), "{{account}}").unit("s", 0).colored(before).empty("Not known"),
+		stat("Last play", "When the newest play that is recorded ended.", "lastNotNull", 4, 4).
+			promNow(perAccount("1000 * "+ofAccounts("spotify_last_listen_timestamp_seconds")), "{{account}}").unit("dateTimeFromNow", 0).colored(before).empty("None yet"),
+		stateTimeline("When something played", "When the player was seen to play.", 24, 5).
+			prom(perAccount(ofAccounts("spotify_playing")), "{{account}}").
+			maps("0", "silent", before, "1", "plays", listened).empty("Nobody was looked at"),
+		table("Just heard", "The plays that were recorded last. Click a title to open it in Spotify.", 24, 12).
+			flux(`heard(fields: `+anyOf("image_url", "track", "artist", "album", "ms_played", "skipped", "device", "kind", "track_id")+`)
+    |> pivot(rowKey: ["_time", "account"], columnKey: ["_field"], valueColumn: "_value")
+    |> group()
+    |> sort(columns: ["_time"], desc: true)
+    |> limit(n: 10)
+    |> keep(columns: ["_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id"])`).
+			cells("md").
+			columns("_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id").
+			field("_time", name("Ended"), inUnit("dateTimeFromNow"), width(150)).
+			field("image_url", name("Cover"), cell(cellType{Type: "image"}), width(60)).
+			field("track", name("Title"), links(link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true})).
+			field("artist", name("Artist")).
+			field("album", name("Album")).
+			field("ms_played", name("Listened"), inUnit("dtdurationms"), width(130)).
+			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
+			field("device", name("Device"), width(140)).
+			field("account", name("Account"), width(110)).
+			field("kind", hide()).
+			field("track_id", hide()),
+	)
+	return b
+}
+
+// anyOf is a filter by the names of fields, in the form that InfluxDB itself can filter by.
+func anyOf(fields ...string) string {
+	return `(r) => r._field == "` + strings.Join(fields, `" or r._field == "`) + `"`
+}
