@@ -147,7 +147,7 @@ func (j *Journal) undoSome(tx *transaction, id int64, alias string) (int64, erro
 		return 0, err
 	}
 	r := recording{journal: j, tx: tx, account: account, alias: alias}
-	if r.catalogue, err = newCatalogue(tx, j.now()); err != nil {
+	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return 0, err
 	}
 	portion, err := r.reports("batch = ? ORDER BY ended_ms LIMIT ?", id, undoPortion)

@@ -15,10 +15,10 @@ import (
 // facts, whatever their order of arrival: field by field the most trusted source
 // that has it, of the Web API's answers the latest.
 type catalogue struct {
+	*knownItems
 	tx       *transaction
 	nowMS    int64
-	items    map[int64]*itemRow
-	byName   map[string]*itemRow // by identity
+	missing  []int64 // ids of items that are named but not read yet
 	lastItem int64
 	lastFact int64
 	// rekeyed are the items that may now be one with others, or no longer; changed
@@ -26,6 +26,18 @@ type catalogue struct {
 	rekeyed, changed []*itemRow
 	former           map[*itemRow]string
 }
+
+// knownItems is what is in memory of the catalogue.
+type knownItems struct {
+	version int64 // of the file, which other connections have changed if it differs
+	items   map[int64]*itemRow
+	byName  map[string]*itemRow  // by identity
+	facts   map[int64][]*factRow // by item; all of an item or no entry
+}
+
+// mostKnown is how many items stay in memory from one transaction to the next, at
+// 1 KB each: an import meets the same ones again and again.
+const mostKnown = 5_000
 
 // learned is what is said of an item at one time.
 type learned struct {
@@ -75,13 +87,37 @@ func itemIdentity(i *Item) string {
 	return string(rune(i.Kind)) + keySeparator + i.SongKey()
 }
 
-func newCatalogue(tx *transaction, nowMS int64) (*catalogue, error) {
-	c := &catalogue{tx: tx, nowMS: nowMS, items: map[int64]*itemRow{}, byName: map[string]*itemRow{}, former: map[*itemRow]string{}}
+func newKnownItems() *knownItems {
+	return &knownItems{items: map[int64]*itemRow{}, byName: map[string]*itemRow{}, facts: map[int64][]*factRow{}}
+}
+
+// catalogue returns the catalogue for a transaction that writes.
+func (j *Journal) catalogue(tx *transaction) (*catalogue, error) {
+	var version int64
+	if err := tx.get("PRAGMA data_version", nil, []any{&version}); err != nil {
+		return nil, fmt.Errorf("read catalogue: %w", err)
+	}
+	if j.known == nil || j.known.version != version || len(j.known.items) > mostKnown {
+		j.known = newKnownItems()
+		j.known.version = version
+	}
+	c := &catalogue{knownItems: j.known, tx: tx, nowMS: j.now(), former: map[*itemRow]string{}}
 	err := tx.get("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)", nil, []any{&c.lastItem, &c.lastFact})
 	if err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
 	}
 	return c, nil
+}
+
+// item returns the item with an id, which loadItems fills in if it is not known.
+func (c *catalogue) item(id int64) *itemRow {
+	row := c.items[id]
+	if row == nil {
+		row = &itemRow{id: id}
+		c.items[id] = row
+		c.missing = append(c.missing, id)
+	}
+	return row
 }
 
 // learn stores what is new in what was said and points every entry to its item.
@@ -95,13 +131,12 @@ func (c *catalogue) learn(said []learned) error {
 			known = append(known, row.id)
 		}
 	}
-	facts, err := c.facts(known)
-	if err != nil {
+	if err := c.readFacts(known); err != nil {
 		return err
 	}
 
-	items := newInserter(c.tx, "INSERT OR ROLLBACK INTO item", strings.ReplaceAll(itemColumns, "item.", ""))
-	newFacts := newInserter(c.tx, "INSERT OR ROLLBACK INTO fact", "id, item, source, digest, seen_ms, content")
+	items := c.tx.inserter("INSERT OR ROLLBACK INTO item", strings.ReplaceAll(itemColumns, "item.", ""))
+	newFacts := c.tx.inserter("INSERT OR ROLLBACK INTO fact", "id, item, source, digest, seen_ms, content")
 	fresh := map[*itemRow]bool{}   // made here
 	unclear := map[*itemRow]bool{} // to be resolved anew
 	for i := range said {
@@ -120,7 +155,7 @@ func (c *catalogue) learn(said []learned) error {
 		}
 		s.row = row
 		digest := s.digest()
-		have := facts[row.id]
+		have := c.facts[row.id]
 		at := slices.IndexFunc(have, func(f *factRow) bool { return f.digest == digest })
 		if at < 0 {
 			c.lastFact++
@@ -128,7 +163,7 @@ func (c *catalogue) learn(said []learned) error {
 			if s.source != FromAPI {
 				fact.seenMS = 0 // an export speaks of one day
 			}
-			facts[row.id] = append(have, fact)
+			c.facts[row.id] = append(have, fact)
 			content, err := json.Marshal(s.item)
 			if err != nil {
 				return fmt.Errorf("store fact: %w", err)
@@ -182,14 +217,18 @@ func (c *catalogue) forget(facts []int64) error {
 	}
 	unclear := map[*itemRow]bool{}
 	for _, id := range left {
+		delete(c.facts, id)
 		var known bool
 		if err := c.tx.get("SELECT EXISTS (SELECT 1 FROM fact WHERE item = ?)", []any{id}, []any{&known}); err != nil {
 			return fmt.Errorf("forget facts: %w", err)
 		}
 		// An item without facts has no reports either; it is kept for its id.
 		if known {
-			unclear[c.items[id]] = true
+			unclear[c.item(id)] = true
 		}
+	}
+	if err := c.loadItems(); err != nil {
+		return err
 	}
 	return c.resolve(unclear)
 }
@@ -223,16 +262,12 @@ func (c *catalogue) find(said []learned) error {
 
 // loadItems fills in the items that reports or plays have named by id.
 func (c *catalogue) loadItems() error {
-	var missing []int64
-	for id, row := range c.items {
-		if row.titleKey == "" && row.Kind == Unknown && row.Name == "" {
-			missing = append(missing, id)
-		}
-	}
-	if len(missing) == 0 {
+	if len(c.missing) == 0 {
 		return nil
 	}
-	return c.load("item.id "+inList, list(missing))
+	missing := list(c.missing)
+	c.missing = nil
+	return c.load("item.id "+inList, missing)
 }
 
 // load reads the items that match; values is a list. A row that is known by id
@@ -260,11 +295,14 @@ func (c *catalogue) load(where, values string) error {
 	return nil
 }
 
-// facts reads what is known of items, by item.
-func (c *catalogue) facts(items []int64) (map[int64][]*factRow, error) {
-	facts := map[int64][]*factRow{}
+// readFacts reads what is known of items.
+func (c *catalogue) readFacts(items []int64) error {
+	items = slices.DeleteFunc(items, func(id int64) bool { _, ok := c.facts[id]; return ok })
 	if len(items) == 0 {
-		return facts, nil
+		return nil
+	}
+	for _, id := range items {
+		c.facts[id] = nil
 	}
 	err := c.tx.each("SELECT id, item, source, digest, seen_ms FROM fact WHERE item "+inList, []any{list(items)}, func(rows *sql.Rows) error {
 		var f factRow
@@ -273,13 +311,13 @@ func (c *catalogue) facts(items []int64) (map[int64][]*factRow, error) {
 			return err
 		}
 		copy(f.digest[:], digest)
-		facts[f.item] = append(facts[f.item], &f)
+		c.facts[f.item] = append(c.facts[f.item], &f)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read facts: %w", err)
+		return fmt.Errorf("read facts: %w", err)
 	}
-	return facts, nil
+	return nil
 }
 
 // resolve derives items from their facts anew and stores those that change.

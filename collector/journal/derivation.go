@@ -49,10 +49,7 @@ func (d *derivation) read(where string, values ...any) error {
 		if err := rows.Scan(p.targets(&account, &item)...); err != nil {
 			return err
 		}
-		if d.catalogue.items[item] == nil {
-			d.catalogue.items[item] = &itemRow{id: item}
-		}
-		p.item = d.catalogue.items[item]
+		p.item = d.catalogue.item(item)
 		d.before[p.id] = &p
 		return nil
 	})
@@ -275,17 +272,22 @@ func (d *derivation) save() error {
 			return fmt.Errorf("store plays: %w", err)
 		}
 	}
-	plays := newInserter(d.tx, "INSERT OR ROLLBACK INTO play", strings.ReplaceAll(playColumns, "play.", ""))
+	plays := d.tx.inserter("INSERT OR ROLLBACK INTO play", strings.ReplaceAll(playColumns, "play.", ""))
 	for _, p := range changed {
-		if err := plays.add(p.values(d.account)...); err != nil {
+		if err := p.addTo(plays, d.account); err != nil {
 			return fmt.Errorf("store plays: %w", err)
 		}
-		if d.exported(p) {
-			queue.write(p)
-		} else {
+		switch {
+		case !d.exported(p):
 			queue.forget(p.id)
+		case d.before[p.id] == nil:
+			queue.add(p)
+		default:
+			queue.write(p)
 		}
-		d.plays = append(d.plays, p.play(d.alias))
+		if d.batch == 0 {
+			d.plays = append(d.plays, p.play(d.alias))
+		}
 	}
 	if err := plays.flush(); err != nil {
 		return fmt.Errorf("store plays: %w", err)
@@ -307,7 +309,9 @@ func (d *derivation) saveReports() error {
 	if err := d.tx.get("SELECT coalesce(max(id), 0) FROM report", nil, []any{&last}); err != nil {
 		return fmt.Errorf("read reports: %w", err)
 	}
-	reports := newInserter(d.tx, "INSERT OR ROLLBACK INTO report", reportColumns)
+	// SQLite gives the ids, the same: with those of ours it would have to be able to
+	// go back from the middle of a statement.
+	reports := d.tx.inserter("INSERT OR ROLLBACK INTO report", strings.TrimPrefix(reportColumns, "id, "))
 	for i, c := range d.clusters {
 		play := d.ids[i]
 		for _, r := range c.reports {
@@ -315,7 +319,7 @@ func (d *derivation) saveReports() error {
 			case r.id == 0:
 				last++
 				r.id, r.play = last, play
-				if err := reports.add(r.values(d.account)...); err != nil {
+				if err := r.addTo(reports, d.account); err != nil {
 					return fmt.Errorf("store reports: %w", err)
 				}
 			case r.play != play:
@@ -337,6 +341,7 @@ type queue struct {
 	*recording
 	createdMS int64
 	deletes   []*playRow
+	added     []*playRow
 	writes    []*playRow
 	forgotten []int64
 	keys      map[totalKey]bool
@@ -354,6 +359,9 @@ func newQueue(r *recording) *queue {
 
 // gone queues the deletion of the point that may be in InfluxDB.
 func (q *queue) gone(p *playRow) { q.deletes = append(q.deletes, new(*p)) }
+
+// add queues a play that was never queued before.
+func (q *queue) add(p *playRow) { q.added = append(q.added, p) }
 
 // write queues the play.
 func (q *queue) write(p *playRow) { q.writes = append(q.writes, p) }
@@ -390,36 +398,54 @@ func (q *queue) flush() error {
 			return fmt.Errorf("queue plays: %w", err)
 		}
 	}
-	entries := newInserter(q.tx, "INSERT OR REPLACE INTO outbox", "kind, account, ref, key, time_ns, created_ms, due_ms")
-	add := func(kind EntryKind, ref int64, key string, timeNS, dueMS int64) error {
-		if err := entries.add(kind, q.account, ref, key, timeNS, q.createdMS, dueMS); err != nil {
+	const columns = "kind, account, ref, key, time_ns, created_ms, due_ms"
+	entries := q.tx.inserter("INSERT OR REPLACE INTO outbox", columns)
+	add := func(to *inserter, kind EntryKind, ref int64, key string, timeNS, dueMS int64) error {
+		if err := to.add(int64(kind), q.account, ref, key, timeNS, q.createdMS, dueMS); err != nil {
 			return fmt.Errorf("queue plays: %w", err)
 		}
 		return nil
 	}
 	for _, p := range q.deletes {
-		if err := add(EntryPlayGone, 0, "", p.sentNS, 0); err != nil {
+		if err := add(entries, EntryPlayGone, 0, "", p.sentNS, 0); err != nil {
 			return err
 		}
 	}
-	for _, p := range q.writes {
-		var dueMS int64
-		if p.witnesses == 1<<Playback {
-			dueMS = p.endedMS + q.journal.options.Confirmation.Milliseconds()
+	due := func(p *playRow) int64 {
+		if p.witnesses != 1<<Playback {
+			return 0
 		}
-		if err := add(EntryPlay, p.id, "", 0, dueMS); err != nil {
+		return p.endedMS + q.journal.options.Confirmation.Milliseconds()
+	}
+	for _, p := range q.writes {
+		if err := add(entries, EntryPlay, p.id, "", 0, due(p)); err != nil {
 			return err
+		}
+	}
+	if len(q.added) > 0 {
+		if err := entries.flush(); err != nil {
+			return fmt.Errorf("queue plays: %w", err)
+		}
+		// What replaces nothing needs no way back from the middle of a statement.
+		fresh := q.tx.inserter("INSERT OR ROLLBACK INTO outbox", columns)
+		for _, p := range q.added {
+			if err := add(fresh, EntryPlay, p.id, "", 0, due(p)); err != nil {
+				return err
+			}
+		}
+		if err := fresh.flush(); err != nil {
+			return fmt.Errorf("queue plays: %w", err)
 		}
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(q.keys), func(a, b totalKey) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key))
 	}) {
-		if err := add(k.kind, 0, k.key, 0, 0); err != nil {
+		if err := add(entries, k.kind, 0, k.key, 0, 0); err != nil {
 			return err
 		}
 	}
 	for _, year := range slices.Sorted(maps.Keys(q.years)) {
-		if err := add(EntryArtistYear, int64(year), "", 0, 0); err != nil {
+		if err := add(entries, EntryArtistYear, int64(year), "", 0, 0); err != nil {
 			return err
 		}
 	}

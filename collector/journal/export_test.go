@@ -2,6 +2,8 @@ package journal
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -9,6 +11,7 @@ import (
 // million histories.
 func (j *Journal) Wipe(ctx context.Context) error {
 	return j.quietly(ctx, func(tx *transaction) error {
+		j.known = nil
 		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "batch", "account", "request", "quota"} {
 			if _, err := tx.exec("DELETE FROM " + table); err != nil {
 				return err
@@ -16,6 +19,23 @@ func (j *Journal) Wipe(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// CheckReferences is an error if a row refers to one that there is not: SQLite is
+// not asked to see to it.
+func (j *Journal) CheckReferences(ctx context.Context) error {
+	for _, query := range []string{
+		"SELECT \"table\", rowid FROM pragma_foreign_key_check",
+		"SELECT 'report', id FROM report WHERE play NOT IN (SELECT id FROM play) OR fact NOT IN (SELECT id FROM fact)",
+	} {
+		var table string
+		var row sql.NullInt64
+		err := j.db.QueryRowContext(ctx, query+" LIMIT 1").Scan(&table, &row)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("row %d of %s refers to nothing (%v)", row.Int64, table, err)
+		}
+	}
+	return nil
 }
 
 // Identity is what makes two reports the same one.

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,9 @@ func open(t testing.TB, options journal.Options) *journal.Journal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := j.CheckReferences(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
 		if err := j.Close(); err != nil {
 			t.Error(err)
 		}

@@ -180,15 +180,12 @@ func (j *Journal) Playback(ctx context.Context, account string) ([]byte, error) 
 func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
 	var reports []Report
 	err := j.read(ctx, func(tx *transaction) error {
-		catalogue, err := newCatalogue(tx, j.now())
-		if err != nil {
-			return err
-		}
+		catalogue := &catalogue{knownItems: newKnownItems(), tx: tx}
 		rows, err := tx.query("SELECT "+reportColumns+" FROM report WHERE play = ?", play)
 		if err != nil {
 			return fmt.Errorf("read reports: %w", err)
 		}
-		stored, err := scanReports(rows, catalogue.items)
+		stored, err := scanReports(rows, catalogue)
 		if err != nil {
 			return err
 		}

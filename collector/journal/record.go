@@ -44,7 +44,7 @@ const (
 // Recorded is what Record did.
 type Recorded struct {
 	Outcomes []Outcome // of each report
-	Plays    []Play    // those that are new or have changed, by their end
+	Plays    []Play    // those that are new or have changed, by their end; not of an import
 	Gap      *Gap      // that the page has revealed
 	// Held is for how long nobody else could write.
 	Held time.Duration
@@ -67,7 +67,7 @@ func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Reco
 			return err
 		}
 		r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch, outcomes: make([]Outcome, len(w.Reports))}
-		if r.catalogue, err = newCatalogue(tx, j.now()); err != nil {
+		if r.catalogue, err = j.catalogue(tx); err != nil {
 			return err
 		}
 		if w.Page != nil {

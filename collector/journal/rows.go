@@ -70,9 +70,9 @@ type circumstances struct {
 
 const circumstanceColumns = "context_type, context_uri, device, device_type, platform, country, reason_start, reason_end, shuffle, offline, incognito, skipped"
 
-func (c *circumstances) values() []any {
-	return []any{c.contextType, c.contextURI, c.device, c.deviceType, c.platform, c.country, c.reasonStart, c.reasonEnd,
-		c.shuffle.column(), c.offline.column(), c.incognito.column(), c.skipped.column()}
+func (c *circumstances) addTo(rows *inserter) error {
+	return rows.add(c.contextType, c.contextURI, c.device, c.deviceType, c.platform, c.country, c.reasonStart, c.reasonEnd,
+		c.shuffle.column(), c.offline.column(), c.incognito.column(), c.skipped.column())
 }
 
 func (c *circumstances) targets() []any {
@@ -195,9 +195,14 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 	}
 }
 
-func (r *reportRow) values(account int64) []any {
-	return append([]any{r.id, account, r.witness, r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore}, r.circumstances.values()...)
+// addTo adds all columns but the id.
+func (r *reportRow) addTo(rows *inserter, account int64) error {
+	err := rows.add(account, int64(r.witness), r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore)
+	if err != nil {
+		return err
+	}
+	return r.circumstances.addTo(rows)
 }
 
 // orNull stores 0 as NULL.
@@ -208,9 +213,9 @@ func orNull(id int64) any {
 	return id
 }
 
-// scanReports reads reports selected with reportColumns; items are looked up by
-// id in the catalogue.
-func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error) {
+// scanReports reads reports selected with reportColumns. The catalogue has to load
+// their items.
+func scanReports(rows *sql.Rows, catalogue *catalogue) ([]*reportRow, error) {
 	defer rows.Close()
 	var reports []*reportRow
 	for rows.Next() {
@@ -229,10 +234,7 @@ func scanReports(rows *sql.Rows, items map[int64]*itemRow) ([]*reportRow, error)
 		}
 		copy(r.digest[:], digest)
 		r.fact, r.batch = fact.Int64, batch.Int64
-		if items[item] == nil {
-			items[item] = &itemRow{id: item} // filled by loadItems
-		}
-		r.item = items[item]
+		r.item = catalogue.item(item)
 		reports = append(reports, &r)
 	}
 	if err := rows.Err(); err != nil {
@@ -261,9 +263,14 @@ type playRow struct {
 
 const playColumns = "play.id, play.account, play.item, play.ended_ms, play.started_ms, play.ms_played, play.ms_source, play.ms_error, play.context_type, play.context_uri, play.device, play.device_type, play.platform, play.country, play.reason_start, play.reason_end, play.shuffle, play.offline, play.incognito, play.skipped, play.after_ms, play.witnesses, play.batch, play.point_ns, play.sent_ns, play.sent_credits"
 
-func (p *playRow) values(account int64) []any {
-	values := append([]any{p.id, account, p.item.id, p.endedMS, p.startedMS, p.msPlayed, p.msSource, p.msError}, p.circumstances.values()...)
-	return append(values, p.afterMS, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)
+func (p *playRow) addTo(rows *inserter, account int64) error {
+	if err := rows.add(p.id, account, p.item.id, p.endedMS, p.startedMS, p.msPlayed, int64(p.msSource), p.msError); err != nil {
+		return err
+	}
+	if err := p.circumstances.addTo(rows); err != nil {
+		return err
+	}
+	return rows.add(p.afterMS, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)
 }
 
 func (p *playRow) targets(account, item *int64) []any {

@@ -38,7 +38,7 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read reports: %w", err)
 	}
-	reports, err := scanReports(rows, r.catalogue.items)
+	reports, err := scanReports(rows, r.catalogue)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,9 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -12,9 +14,10 @@ import (
 // writing connection statements are prepared once in the life of the process:
 // the small transactions of a live listen spend half their time on it otherwise.
 type transaction struct {
-	ctx      context.Context
-	conn     *sql.Conn
-	prepared map[string]*sql.Stmt // nil: prepare each time
+	ctx       context.Context
+	conn      *sql.Conn
+	prepared  map[string]*sql.Stmt // nil: prepare each time
+	inserters map[string]*inserter
 }
 
 // write is quietly, and wakes whoever waits for new entries of the outbox.
@@ -37,8 +40,12 @@ func (j *Journal) quietly(ctx context.Context, do func(*transaction) error) erro
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	tx := &transaction{ctx: ctx, conn: j.writer, prepared: j.prepared}
-	return tx.run("BEGIN IMMEDIATE", do)
+	tx := &transaction{ctx: ctx, conn: j.writer, prepared: j.prepared, inserters: j.inserters}
+	err := tx.run("BEGIN IMMEDIATE", do)
+	if err != nil {
+		j.known = nil // has what was rolled back
+	}
+	return err
 }
 
 // read runs look in a transaction that only reads: one state of the journal.
@@ -158,23 +165,44 @@ func list[T int64 | string](values []T) string {
 	return string(text)
 }
 
-// inserter adds rows in statements of many rows each.
+// inserter adds rows to a table in statements of many rows each. It speaks to the
+// driver: database/sql would copy and check each of some thousand values twice.
 type inserter struct {
-	tx     *transaction
-	head   string // INSERT INTO … (columns) VALUES
-	width  int
-	values []any
+	tx         *transaction
+	head       string // INSERT INTO … (columns) VALUES
+	width      int
+	statements [7]driver.Stmt // of 1, 2, 4 … 64 rows
+	values     []driver.NamedValue
 }
 
-// rowsPerInsert is a power of two.
 const rowsPerInsert = 64
 
-func newInserter(tx *transaction, head, columns string) *inserter {
-	return &inserter{tx: tx, head: head + " (" + columns + ") VALUES ", width: strings.Count(columns, ",") + 1}
+// inserter returns the one of a table, which like prepared statements is made once
+// in the life of the process.
+func (t *transaction) inserter(head, columns string) *inserter {
+	head += " (" + columns + ") VALUES "
+	i := t.inserters[head]
+	if i == nil {
+		i = &inserter{head: head, width: strings.Count(columns, ",") + 1}
+		t.inserters[head] = i
+	}
+	i.tx, i.values = t, i.values[:0]
+	return i
 }
 
+// add adds values of a row, or some of its values.
 func (i *inserter) add(values ...any) error {
-	i.values = append(i.values, values...)
+	for _, v := range values {
+		switch v.(type) {
+		case nil, int64, string, []byte:
+		default:
+			var err error
+			if v, err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
+				return err
+			}
+		}
+		i.values = append(i.values, driver.NamedValue{Value: v})
+	}
 	if len(i.values) < rowsPerInsert*i.width {
 		return nil
 	}
@@ -184,15 +212,44 @@ func (i *inserter) add(values ...any) error {
 // flush inserts what is left, in powers of two, so that there are few different
 // statements.
 func (i *inserter) flush() error {
-	for rows := rowsPerInsert; rows > 0; rows /= 2 {
-		for len(i.values) >= rows*i.width {
+	left := i.values
+	for n := len(i.statements) - 1; n >= 0; n-- {
+		for size := i.width << n; len(left) >= size; left = left[size:] {
+			if err := i.insert(n, left[:size]); err != nil {
+				return err
+			}
+		}
+	}
+	clear(i.values)
+	i.values = i.values[:0]
+	return nil
+}
+
+// insert inserts 1<<n rows.
+func (i *inserter) insert(n int, values []driver.NamedValue) error {
+	for at := range values {
+		values[at].Ordinal = at + 1
+	}
+	return i.tx.conn.Raw(func(conn any) error {
+		if i.statements[n] == nil {
 			row := "(" + strings.Repeat("?,", i.width-1) + "?)"
-			_, err := i.tx.exec(i.head+strings.Repeat(row+",", rows-1)+row, i.values[:rows*i.width]...)
+			s, err := conn.(driver.ConnPrepareContext).PrepareContext(i.tx.ctx, i.head+strings.Repeat(row+",", 1<<n-1)+row)
 			if err != nil {
 				return err
 			}
-			i.values = append(i.values[:0], i.values[rows*i.width:]...)
+			i.statements[n] = s
+		}
+		_, err := i.statements[n].(driver.StmtExecContext).ExecContext(i.tx.ctx, values)
+		return err
+	})
+}
+
+func (i *inserter) close() error {
+	var errs []error
+	for _, s := range i.statements {
+		if s != nil {
+			errs = append(errs, s.Close())
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
