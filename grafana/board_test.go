@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // board is a dashboard as it is in its file, as far as tests look at it.
@@ -189,4 +192,41 @@ func (q *target) text() string {
 	}
 	text, _ := q.json["query"].(string)
 	return text
+}
+
+// expanded is a copy of a target as Grafana's page sends it.
+func (q *target) expanded(t testing.TB, scope *grafana.Scope) map[string]any {
+	t.Helper()
+	expanded := maps.Clone(q.json)
+	if object, ok := expanded["datasource"].(map[string]any); ok {
+		expanded["datasource"] = maps.Clone(object)
+	}
+	if err := scope.ExpandTarget(expanded); err != nil {
+		t.Errorf("%s: %v", q.where, err)
+	}
+	return expanded
+}
+
+// scope is what the page knows of a board that is opened at a moment, with the values of
+// its variables that are in the file, or the ones given by name.
+func (b *board) scope(t testing.TB, now time.Time, location *time.Location, given map[string]string) *grafana.Scope {
+	t.Helper()
+	timeRange, err := grafana.NewRange(b.Time.From, b.Time.To, now, location, time.Monday)
+	if err != nil {
+		t.Fatalf("%s: %v", b.UID, err)
+	}
+	scope := &grafana.Scope{Variables: map[string]grafana.Variable{}, Range: timeRange}
+	for _, v := range b.Templating.List {
+		value, _ := v.Current.Value.(string)
+		text, _ := v.Current.Text.(string)
+		if other, ok := given[v.Name]; ok {
+			value, text = other, ""
+		}
+		expanded := grafana.Variable{Values: []string{value}, Text: text, Multi: v.Multi || v.IncludeAll}
+		if value == "$__all" {
+			expanded.AllValue = v.AllValue
+		}
+		scope.Variables[v.Name] = expanded
+	}
+	return scope
 }

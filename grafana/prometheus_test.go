@@ -1,16 +1,318 @@
 package grafana_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/exporter/promtest"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
+	"github.com/spotify-exporter/spotify-exporter/grafana/grafanatest"
 )
 
+// TestPrometheus holds what boards ask of Prometheus against the rules and against a real
+// one that has scraped a simulated day, under two jobs.
 func TestPrometheus(t *testing.T) {
 	day := simulated(t)
-	l := newLint(t)
-	l.points = day.points
-	l.prometheus = promtest.Backfilled(t, day.text.Bytes(), "spotify-exporter", "music")
-	l.hold(t, queryRules)
-	l.canFail(t, queryRules)
+	server := promtest.Backfilled(t, day.text.Bytes(), scrapeEvery, "spotify-exporter", "music")
+	t.Run("rules", func(t *testing.T) {
+		l := newLint(t)
+		l.points, l.prometheus = day.points, server
+		l.hold(t, queryRules)
+		l.canFail(t, queryRules)
+	})
+	boards := readBoards(t)
+	t.Run("day", func(t *testing.T) {
+		pages := map[string]*page{}
+		for uid, b := range boards {
+			page := &page{t: t, board: b, server: server, source: "spotify-prom", scope: b.scope(t, day.to, time.UTC, nil)}
+			page.load()
+			page.check()
+			pages[uid] = page
+		}
+		for _, seen := range atTheEnd {
+			pages[seen.board].see(seen.panel, seen.legend, seen.low, seen.high)
+		}
+	})
+	t.Run("other names", func(t *testing.T) {
+		given := map[string]string{"prometheus": "their-prom", "influx": "their-influx", "job": "music", "bucket": "theirs"}
+		for _, b := range boards {
+			page := &page{t: t, board: b, server: server, source: "their-prom", scope: b.scope(t, day.to, time.UTC, given)}
+			page.load()
+			page.check()
+			for _, q := range b.targets() {
+				for _, name := range []string{"spotify-prom", "spotify-influx", "spotify-exporter", `"spotify"`} {
+					if content, _ := json.Marshal(q.expanded(t, page.scope)); strings.Contains(strings.ReplaceAll(string(content), `\"`, `"`), name) {
+						t.Errorf("%s still names %s", q.where, name)
+					}
+				}
+			}
+		}
+	})
+	t.Run("nothing scraped", func(t *testing.T) {
+		for _, b := range boards {
+			page := &page{t: t, board: b, server: server, source: "spotify-prom", scope: b.scope(t, day.from.AddDate(-1, 0, 0), time.UTC, nil)}
+			page.load()
+			for where, answer := range page.answers {
+				for _, s := range answer {
+					t.Errorf("%s shows %s, though nothing was scraped", where, s)
+				}
+			}
+		}
+	})
+}
+
+// atTheEnd is what is to be seen when the simulated day ends.
+var atTheEnd = []struct {
+	board, panel, legend string
+	low, high            float64
+}{
+	{"spotify-now", "Player", "alice", 1, 1},
+	{"spotify-now", "Playing", "The Long Way Round", 0.06, 0.07}, // four minutes of an hour
+	{"spotify-now", "Position", "alice", 230, 241},
+	{"spotify-now", "Left", "alice", 3359, 3370},
+	{"spotify-now", "Last look", "bob", 32_300, 32_800}, // nine hours
+	{"spotify-poller", "Accounts that fail", "accounts", 1, 1},
+	{"spotify-poller", "Shortest login", "days", 180, 182},
+	{"spotify-poller", "50 of 50", "held", 1, 1},
+	{"spotify-poller", "Alerts", "SpotifyAuthorizationLost bob", 1, 1},
+	{"spotify-poller", "Polls", "bob: auth", 1, 1},
+	{"spotify-poller", "Polls", "alice", 1, 1},
+	{"spotify-poller", "Budget used", "localhost:10178", 0.5, 1},
+	{"spotify-poller", "May ask again in", "localhost:10178", 0, 0},
+	{"spotify-poller", "Open gaps", "alice", 1, 1},
+	{"spotify-poller", "Open gaps", "bob", 0, 0},
+	{"spotify-poller", "Gaps found", "alice", 1, 1.1},
+	{"spotify-poller", "InfluxDB answers", "localhost:10178", 0, 0},
+	{"spotify-poller", "Oldest in the queue", "localhost:10178", 1, 900},           // gone for twelve minutes
+	{"spotify-poller", "Spotify's answers take", "half of them within", 0.1, 0.25}, // 125 ms
+}
+
+// page is a board that is open in Grafana.
+type page struct {
+	t       *testing.T
+	board   *board
+	server  string // address of Prometheus
+	source  string // uid of its data source
+	scope   *grafana.Scope
+	answers map[string][]series // by target
+}
+
+// series is one of an answer: with a value for each time, or with one at the end of the
+// time range.
+type series struct {
+	legend string
+	labels map[string]string
+	values []float64
+}
+
+func (s series) String() string {
+	return fmt.Sprintf("%s%v %v", s.legend, s.labels, s.values[len(s.values)-1])
+}
+
+// points are how many a panel of some width has.
+const points = 1000
+
+// load asks Prometheus what Grafana asks for the board.
+func (p *page) load() {
+	p.t.Helper()
+	p.answers = map[string][]series{}
+	for _, q := range p.board.targets() {
+		if q.source().Type != "prometheus" {
+			continue
+		}
+		target := q.expanded(p.t, p.scope)
+		if uid := target["datasource"].(map[string]any)["uid"]; uid != p.source {
+			p.t.Errorf("%s asks %v", q.where, uid)
+		}
+		if q.variable != nil {
+			p.variable(&q, target["query"].(string))
+			continue
+		}
+		macros := grafanatest.Macros{From: p.scope.Range.From, To: p.scope.Range.To, ScrapeInterval: scrapeEvery}
+		macros.Interval = p.scope.Range.Interval(points, scrapeEvery)
+		expr, step, err := macros.PromQL(target["expr"].(string), "")
+		if err != nil {
+			p.t.Errorf("%s: %v", q.where, err)
+			continue
+		}
+		form := url.Values{"query": {expr}, "time": {unix(macros.To)}}
+		path := "/api/v1/query"
+		if target["range"] == true {
+			path, form = "/api/v1/query_range", url.Values{
+				"query": {expr}, "step": {fmt.Sprint(step.Seconds())},
+				"start": {unix(macros.From.Truncate(step))}, "end": {unix(macros.To.Truncate(step))},
+			}
+		}
+		var data struct {
+			Result []struct {
+				Metric map[string]string
+				Value  []any
+				Values [][]any
+			}
+		}
+		if err := p.get(path, form, &data); err != nil {
+			p.t.Errorf("%s: %v\n%s", q.where, err, expr)
+		}
+		p.answers[q.where] = nil
+		for _, result := range data.Result {
+			s := series{labels: result.Metric, legend: legend(fmt.Sprint(target["legendFormat"]), result.Metric)}
+			if result.Value != nil {
+				result.Values = [][]any{result.Value}
+			}
+			for _, pair := range result.Values {
+				value, err := strconv.ParseFloat(pair[1].(string), 64)
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				s.values = append(s.values, value)
+			}
+			p.answers[q.where] = append(p.answers[q.where], s)
+		}
+	}
+}
+
+func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+
+// variable asks for the values of a variable and notes each as a series.
+func (p *page) variable(q *target, query string) {
+	p.t.Helper()
+	match := labelValues.FindStringSubmatch(query)
+	if match == nil {
+		p.t.Errorf("%s: %s is no label_values(metric, label)", q.where, query)
+		return
+	}
+	var values []string
+	form := url.Values{"match[]": {match[1]}, "start": {unix(p.scope.Range.From)}, "end": {unix(p.scope.Range.To)}}
+	if err := p.get("/api/v1/label/"+match[2]+"/values?"+form.Encode(), nil, &values); err != nil {
+		p.t.Errorf("%s: %v", q.where, err)
+	}
+	for _, value := range values {
+		p.answers[q.where] = append(p.answers[q.where], series{legend: value, values: []float64{1}})
+	}
+}
+
+// get calls Prometheus; it posts a form, if there is one.
+func (p *page) get(path string, form url.Values, data any) error {
+	method, content := http.MethodGet, ""
+	if form != nil {
+		method, content = http.MethodPost, form.Encode()
+	}
+	request, err := http.NewRequestWithContext(p.t.Context(), method, p.server+path, strings.NewReader(content))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer := struct {
+		Error    string
+		Warnings []string
+		Infos    []string
+		Data     any
+	}{Data: data}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if answer.Error != "" || len(answer.Warnings)+len(answer.Infos) > 0 {
+		return fmt.Errorf("%s %v %v", answer.Error, answer.Warnings, answer.Infos)
+	}
+	return nil
+}
+
+// legend writes a legend as the Prometheus data source does.
+func legend(format string, labels map[string]string) string {
+	return legendLabel.ReplaceAllStringFunc(format, func(found string) string {
+		return labels[legendLabel.FindStringSubmatch(found)[1]]
+	})
+}
+
+// check wants of each answer what the type of its panel needs.
+func (p *page) check() {
+	p.t.Helper()
+	for _, q := range p.board.targets() {
+		answer, asked := p.answers[q.where]
+		if !asked {
+			continue
+		}
+		if len(answer) == 0 {
+			p.t.Errorf("%s: nothing", q.where)
+		}
+		for _, s := range answer {
+			if !slices.ContainsFunc(s.values, func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }) {
+				p.t.Errorf("%s: no number in %s", q.where, s)
+			}
+		}
+	}
+	for _, panel := range p.board.all() {
+		if panel.Datasource == nil || panel.Datasource.Type != "prometheus" {
+			continue
+		}
+		names := map[string]bool{} // of columns, or of series
+		for _, q := range panel.Targets {
+			where := p.board.UID + ", panel " + panel.Title + ", " + q["refId"].(string)
+			if panel.Type == "table" {
+				maps.Copy(names, columns(p.answers[where], q["refId"].(string), len(panel.Targets)))
+				continue
+			}
+			for _, s := range p.answers[where] {
+				if names[s.legend] {
+					p.t.Errorf("panel %q has two series %q", panel.Title, s.legend)
+				}
+				names[s.legend] = true
+			}
+		}
+		for _, override := range panel.FieldConfig.Overrides {
+			if override.Matcher.ID == "byName" && !names[override.Matcher.Options] {
+				p.t.Errorf("panel %q changes %q and has only %v", panel.Title, override.Matcher.Options, slices.Sorted(maps.Keys(names)))
+			}
+		}
+	}
+}
+
+// see wants the last number of a series, or of a table's row with such a label, between
+// two numbers.
+func (p *page) see(panel, legend string, low, high float64) {
+	p.t.Helper()
+	for _, q := range p.board.targets() {
+		if q.panel == nil || q.panel.Title != panel {
+			continue
+		}
+		for _, s := range p.answers[q.where] {
+			if s.legend != legend && s.labels["track"] != legend {
+				continue
+			}
+			if last := s.values[len(s.values)-1]; !(last >= low && last <= high) {
+				p.t.Errorf("panel %q: %s is %v, want %v to %v", panel, legend, last, low, high)
+			}
+			return
+		}
+	}
+	p.t.Errorf("panel %q does not show %q", panel, legend)
+}
+
+// columns are those that Grafana's page makes of an answer whose format is a table.
+func columns(answer []series, refID string, targets int) map[string]bool {
+	value := "Value"
+	if targets > 1 {
+		value += " #" + refID
+	}
+	names := map[string]bool{"Time": true, value: true}
+	for _, s := range answer {
+		for label := range s.labels {
+			names[label] = true
+		}
+	}
+	return names
 }

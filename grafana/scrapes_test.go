@@ -94,6 +94,9 @@ func simulateDay(t *testing.T) *scrapes {
 				bob.Revoke()
 			}
 			day.scrape(t, e.metrics)
+			if next.After(at(15.1)) { // as deploy/prometheus/rules.yml has it
+				fmt.Fprintf(&day.text, "ALERTS{alertname=\"SpotifyAuthorizationLost\",alertstate=\"firing\",severity=\"critical\",account=\"bob\"} 1 %d\n", next.Unix())
+			}
 			e.send(t)
 		}
 		e.stop(t)

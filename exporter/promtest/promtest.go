@@ -72,8 +72,9 @@ func Prometheus(t testing.TB, config string, flags ...string) string {
 }
 
 // Backfilled starts a Prometheus that scrapes nothing and has samples: text in OpenMetrics format, each sample with its
-// time, once for each of the jobs. It returns its address.
-func Backfilled(t testing.TB, text []byte, jobs ...string) string {
+// time, once for each of the jobs. A series without a sample for so long as every is over, as it is after a scrape
+// that lacks it. It returns its address.
+func Backfilled(t testing.TB, text []byte, every time.Duration, jobs ...string) string {
 	t.Helper()
 	dir, files := t.TempDir(), t.TempDir()
 	samples, config := filepath.Join(files, "samples"), filepath.Join(files, "prometheus.yml")
@@ -88,7 +89,7 @@ func Backfilled(t testing.TB, text []byte, jobs ...string) string {
 			t.Fatalf("make blocks of samples: %v\n%s", err, out)
 		}
 	}
-	return prometheus(t, dir, config)
+	return prometheus(t, dir, config, "--query.lookback-delta="+every.String())
 }
 
 func prometheus(t testing.TB, dir, config string, flags ...string) string {

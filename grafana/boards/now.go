@@ -13,8 +13,7 @@ func now() board {
 	duration := ofAccounts("spotify_playback_duration_seconds")
 	b.add(
 		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 6).
-			promRows(progress+" / "+duration+" * on (account, instance, job) group_left (kind, track, artist, album, track_id, image_url) "+info+
-				" or on (account, instance, job) 0 * "+info).
+			promRows(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info).
 			empty("Nothing plays").cells("lg").
 			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
 			field("image_url", name("Cover"), cell(cellType{Type: "image"}), width(70)).
