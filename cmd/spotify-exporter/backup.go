@@ -48,8 +48,12 @@ func (c *backupCommand) Run(ctx context.Context, p *program) error {
 	defer j.Close()
 	made := backup{at: p.clock.Now().Truncate(time.Second)} // as tar files tell it
 	if c.Tokens {
-		if made.tokens, err = config.tokens().Aliases(); err != nil {
+		made.tokens, err = config.tokens().Aliases()
+		if err != nil && len(made.tokens) == 0 {
 			return err
+		}
+		if err != nil {
+			fmt.Fprintf(p.stderr, "Left out: %v.\n", err)
 		}
 	}
 	if c.File == "-" {

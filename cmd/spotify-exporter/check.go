@@ -179,12 +179,14 @@ func (c *check) accounts(ctx context.Context, j *journal.Journal) {
 		accounts, err = c.config.tokens().Aliases()
 	}
 	switch {
-	case err != nil:
+	case err != nil && len(accounts) == 0:
 		c.failed("login", err.Error(), "")
 		return
 	case len(accounts) == 0:
 		c.failed("login", "nobody is logged in", "run spotify-exporter login")
 		return
+	case err != nil:
+		c.warning("login", err.Error(), "")
 	}
 	var quota *collector.Quota
 	var app *spotify.App

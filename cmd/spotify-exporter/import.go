@@ -177,7 +177,7 @@ func (c *importCommand) chooseAccount(ctx context.Context, j *journal.Journal, c
 			return "", err
 		}
 		loggedIn, err := config.tokens().Aliases()
-		if err != nil {
+		if err != nil && len(loggedIn) == 0 {
 			return "", err
 		}
 		accounts = slices.Concat(recorded, loggedIn)

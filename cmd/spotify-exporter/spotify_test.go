@@ -230,6 +230,11 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, exit: exitFailed, want: map[string]string{"login, me": "failed: token file"}},
+		{name: "another file among the logins", arrange: func(t *testing.T, _ *spotifysim.Spotify, _ *spotifysim.User) {
+			if err := os.WriteFile(os.Getenv("DATA_DIR")+"/tokens/me.old.json", []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, want: map[string]string{"login": "warning: token file", "login, me": "ok", "Spotify, me": "ok"}},
 		{name: "revoked", arrange: func(t *testing.T, _ *spotifysim.Spotify, me *spotifysim.User) { me.Revoke() },
 			exit: exitFailed, want: map[string]string{"login, me": "ok", "Spotify, me": "failed"}},
 		{name: "another app", vars: map[string]string{"OTHER_CLIENT": "other"}, exit: exitFailed,

@@ -78,10 +78,12 @@ func AuthorizationExpiry(authorizedAt time.Time) time.Time {
 	return expiry
 }
 
+var aliasPattern = regexp.MustCompile(`^[a-z0-9_][a-z0-9_-]{0,31}$`)
+
 // CheckAlias says what is allowed if alias cannot name an account. An alias is
 // a label, a tag and a file name.
 func CheckAlias(alias string) error {
-	if ok, _ := regexp.MatchString(`^[a-z0-9_][a-z0-9_-]{0,31}$`, alias); !ok {
+	if !aliasPattern.MatchString(alias) {
 		return fmt.Errorf("account %q: must be 1 to 32 of a-z, 0-9, _ and -, not beginning with -", alias)
 	}
 	return nil
@@ -95,24 +97,27 @@ type Tokens struct{ Dir string }
 func (t Tokens) Path(alias string) string { return filepath.Join(t.Dir, alias+".json") }
 
 // Aliases returns the accounts that have a token file, sorted. A folder that
-// does not exist has none.
+// does not exist has none. An error beside accounts is about other files, whose
+// names cannot be those of accounts.
 func (t Tokens) Aliases() ([]string, error) {
 	entries, err := os.ReadDir(t.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list token files: %w", err)
 	}
 	var aliases []string
+	var strange []error
 	for _, entry := range entries {
 		alias, ok := strings.CutSuffix(entry.Name(), ".json")
 		if !ok || strings.HasPrefix(alias, ".") {
 			continue
 		}
 		if err := CheckAlias(alias); err != nil {
-			return nil, fmt.Errorf("token file %s: %w", t.Path(alias), err)
+			strange = append(strange, fmt.Errorf("token file %s: %w; rename or remove it", t.Path(alias), err))
+			continue
 		}
 		aliases = append(aliases, alias)
 	}
-	return aliases, nil
+	return aliases, errors.Join(strange...)
 }
 
 // Load reads the token file of an account. It refuses one that others may
