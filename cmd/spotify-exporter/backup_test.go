@@ -39,7 +39,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.openJournal(t.Context(), clk, nil)
+	j, err := c.openJournal(t.Context(), clk)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func (c *check) journal(ctx context.Context) (*journal.Journal, error) {
 	}
 	c.ok("data directory", dir)
 
-	j, err := c.config.openJournal(ctx, c.program.clock, slog.New(slog.DiscardHandler))
+	j, err := c.config.openJournal(ctx, c.program.clock)
 	if err != nil {
 		c.failed("journal", err.Error(), "")
 		return nil, nil

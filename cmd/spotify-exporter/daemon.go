@@ -72,7 +72,7 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 
 // open opens the journal for this process alone, and makes what needs it.
 func (d *daemon) open(ctx context.Context) (*parts, error) {
-	j, err := d.config.openJournal(ctx, d.clock, d.log.With("component", "journal"))
+	j, err := d.config.openJournal(ctx, d.clock)
 	if err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func heldPlays(t *testing.T, clk clock.Clock) (plays []journal.Play) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.openJournal(t.Context(), clk, nil)
+	j, err := c.openJournal(t.Context(), clk)
 	if err != nil {
 		t.Fatal(err)
 	}

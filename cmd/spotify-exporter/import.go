@@ -129,12 +129,11 @@ func (c *importCommand) add(ctx context.Context, p *program, config *config) (er
 // none. For a dry run it is a copy, in the system's folder for such files, that
 // is gone when done is called.
 func (c *importCommand) openJournal(ctx context.Context, p *program, config *config) (j *journal.Journal, done func() error, err error) {
-	log := p.newLogger(config.LogLevel, config.LogFormat)
 	if !c.DryRun {
 		if err := config.makeDataDir(); err != nil {
 			return nil, nil, err
 		}
-		if j, err = config.openJournal(ctx, p.clock, log); err != nil {
+		if j, err = config.openJournal(ctx, p.clock); err != nil {
 			return nil, nil, err
 		}
 		return j, j.Close, nil
@@ -161,7 +160,7 @@ func (p *program) copiedJournal(ctx context.Context, c *config, dir string) (*jo
 	}
 	elsewhere := *c
 	elsewhere.DataDir = dir
-	return elsewhere.openJournal(ctx, p.clock, p.newLogger(c.LogLevel, c.LogFormat))
+	return elsewhere.openJournal(ctx, p.clock)
 }
 
 // chooseAccount returns whose history it is: the only account that there is, or

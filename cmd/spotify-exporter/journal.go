@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -16,13 +15,12 @@ import (
 
 // openJournal opens the journal of a configuration, and makes it if there is
 // none.
-func (c *config) openJournal(ctx context.Context, clk clock.Clock, log *slog.Logger) (*journal.Journal, error) {
+func (c *config) openJournal(ctx context.Context, clk clock.Clock) (*journal.Journal, error) {
 	return journal.Open(ctx, c.journalPath(), journal.Options{
 		Now:           clk.Now,
 		CountedMS:     c.CountFrom.Milliseconds(),
 		RecordPrivate: c.RecordPrivate,
 		Zone:          c.Zones.of,
-		Log:           log,
 	})
 }
 
@@ -35,7 +33,7 @@ func (p *program) existingJournal(ctx context.Context, c *config) (*journal.Jour
 	if _, err := os.Stat(c.journalPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", c.journalPath(), errNoJournal)
 	}
-	return c.openJournal(ctx, p.clock, p.newLogger(c.LogLevel, c.LogFormat))
+	return c.openJournal(ctx, p.clock)
 }
 
 // knownAccount is a usageError that lists the accounts if account is none.

@@ -30,7 +30,7 @@ func (c *loginCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	log := p.newLogger(config.LogLevel, config.LogFormat)
-	j, err := config.openJournal(ctx, p.clock, log)
+	j, err := config.openJournal(ctx, p.clock)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func record(t *testing.T, account string, witnessed ...journal.Witnessed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.openJournal(t.Context(), clock.Clock{}, nil)
+	j, err := c.openJournal(t.Context(), clock.Clock{})
 	if err != nil {
 		t.Fatal(err)
 	}

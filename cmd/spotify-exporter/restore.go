@@ -62,7 +62,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 		return fmt.Errorf("restore: the journal is there; logins are not: %w", err)
 	}
 
-	j, err := config.openJournal(ctx, p.clock, p.newLogger(config.LogLevel, config.LogFormat))
+	j, err := config.openJournal(ctx, p.clock)
 	if err != nil {
 		return err
 	}

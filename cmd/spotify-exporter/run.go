@@ -50,7 +50,7 @@ func (runCommand) Run(ctx context.Context, p *program) error {
 // tryLock tells whether another run uses the journal: the likeliest reason for a
 // port in use.
 func (d *daemon) tryLock(ctx context.Context) error {
-	j, err := d.config.openJournal(ctx, d.clock, d.log)
+	j, err := d.config.openJournal(ctx, d.clock)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -42,8 +41,6 @@ type Options struct {
 	// Zone is where an account's listener lives, for the year that a play is in;
 	// nil: UTC.
 	Zone func(account string) *time.Location
-	// Log takes what cannot be returned; nil: nothing is logged.
-	Log *slog.Logger
 }
 
 // Journal is an open journal. It may be used by several goroutines, and several
@@ -84,9 +81,6 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	}
 	if options.Confirmation == 0 {
 		options.Confirmation = 15 * time.Minute
-	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
 	}
 	// SQLite gives its -wal and -shm files the mode of the database.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
