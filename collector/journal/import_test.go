@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -91,6 +93,25 @@ func TestRunning(t *testing.T) {
 	if err := j.Lock(); err != nil {
 		t.Errorf("lock after a look: %v", err)
 	}
+}
+
+// TestLockDuringALook is a daemon that starts while another process asks whether one
+// runs.
+func TestLockDuringALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := open(t, journal.Options{})
+		look, err := os.Create(j.Path() + ".lock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Flock(int(look.Fd()), syscall.LOCK_SH); err != nil { // as Running does
+			t.Fatal(err)
+		}
+		time.AfterFunc(50*time.Millisecond, func() { look.Close() })
+		if err := j.Lock(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestSampleIsSpreadOverThePlays(t *testing.T) {

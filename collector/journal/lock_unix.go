@@ -8,6 +8,14 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
+)
+
+// A look of Running holds the lock for a moment, so that Lock does not give up at
+// once.
+const (
+	lockPatience = 200 * time.Millisecond
+	lockAgain    = 5 * time.Millisecond
 )
 
 // Lock makes this process the only one that runs on the journal, until Close or
@@ -35,7 +43,13 @@ func lock(journal string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock journal: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	deadline := time.Now().Add(lockPatience)
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for errors.Is(err, syscall.EWOULDBLOCK) && time.Now().Before(deadline) {
+		time.Sleep(lockAgain)
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		defer file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			owner, _ := os.ReadFile(path)
