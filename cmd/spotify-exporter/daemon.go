@@ -53,6 +53,9 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 
 	opened, err := d.open(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = nil // it was broken off, by a signal, or by an error that Wait has
+		}
 		cancel()
 		return errors.Join(err, tasks.Wait())
 	}

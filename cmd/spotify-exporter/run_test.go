@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"io"
 	"net"
@@ -157,6 +158,45 @@ func TestRun(t *testing.T) {
 	}
 	t.Setenv("WEB_LISTEN_ADDRESS", address)
 	command(t, exitFailed, "health")
+}
+
+// TestStopBeforeTheJournalIsOpen sends a signal while an older journal waits to be
+// brought up to date.
+func TestStopBeforeTheJournalIsOpen(t *testing.T) {
+	simulate(t, clock.Clock{}, nil)
+	address := freeAddress(t)
+	t.Setenv("WEB_LISTEN_ADDRESS", address)
+	record(t, "me")
+	db, err := sql.Open("sqlite", filepath.Join(os.Getenv("DATA_DIR"), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, statement := range []string{"PRAGMA user_version = 0", "BEGIN IMMEDIATE"} { // which keeps everybody else from writing
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	ctx, signal := context.WithCancel(t.Context())
+	var errs output
+	p := &program{stdin: strings.NewReader(""), stdout: &output{}, stderr: &errs}
+	end := make(chan int, 1)
+	go func() { end <- p.run(ctx, []string{"run"}) }()
+	eventually(t, 10*time.Second, "it serves", func() bool { return get(t, "http://"+address+"/-/healthy") != "" })
+	if get(t, "http://"+address+"/-/ready") != "" {
+		t.Error("ready without a journal")
+	}
+	signal()
+	select {
+	case exit := <-end:
+		if exit != exitDone {
+			t.Errorf("exit code %d: %s", exit, errs.String())
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("run does not end: %s", errs.String())
+	}
 }
 
 func TestCheckTellsTheDaemonsPlan(t *testing.T) {
