@@ -104,8 +104,8 @@ func artistNames(artists []journal.Artist) []string {
 }
 
 // newPlayWriter returns a func that writes one play after the other to w in a
-// format; zone and titleWidth are for the table.
-func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location, titleWidth int) (func(*journal.Play) error, error) {
+// format; zone and widths are for the table.
+func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location, widths columns) (func(*journal.Play) error, error) {
 	switch format {
 	case "jsonl":
 		encoder := json.NewEncoder(w)
@@ -123,7 +123,7 @@ func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *ti
 		return func(play *journal.Play) error { return errorOf(out, cells(newPlayRecord(play))) }, nil
 	default:
 		return func(play *journal.Play) error {
-			_, err := w.WriteString(tableRow(play, zone(play.Account), titleWidth))
+			_, err := w.WriteString(tableRow(play, zone(play.Account), widths))
 			return err
 		}, nil
 	}
@@ -163,36 +163,45 @@ func cells(r playRecord) []string {
 
 // tableRow is a play as a line for people. Its columns have fixed widths: to make
 // them fit, all plays would have to be held.
-func tableRow(play *journal.Play, zone *time.Location, titleWidth int) string {
+func tableRow(play *journal.Play, zone *time.Location, widths columns) string {
 	var sources []string
 	for _, witness := range play.Witnesses {
 		sources = append(sources, strings.ReplaceAll(witness.String(), "_", " "))
 	}
-	return play.EndedAt.In(zone).Format("2006-01-02 15:04") +
+	row := play.EndedAt.In(zone).Format("2006-01-02 15:04") +
 		fmt.Sprintf("%9s  ", clockTime(time.Duration(play.MSPlayed)*time.Millisecond)) +
-		fit(title(play.Item), titleWidth) + "  " +
-		fit(printable(play.Device), deviceWidth) + "  " +
-		strings.Join(sources, ", ") + "\n"
+		fit(title(play.Item), widths.title) + "  "
+	if widths.device > 0 {
+		row += fit(printable(play.Device), widths.device) + "  "
+	}
+	return row + strings.Join(sources, ", ") + "\n"
 }
 
-// The widths of a line's columns on the screen.
-const (
-	deviceWidth   = 12
-	minTitleWidth = 20
-	maxTitleWidth = 60
-	// otherWidth is what all but the title takes if two have seen the play.
-	otherWidth = 16 + 9 + 2 + 2 + deviceWidth + 2 + len("playback, recently played")
-)
+// columns are the widths of the columns of a line that may be cut. A device that is
+// 0 wide is left out.
+type columns struct{ title, device int }
 
-// titleWidth returns how wide the column of titles may be for lines to fit the
-// terminal, if out is one, beside something of a width.
-func titleWidth(out io.Writer, beside int) int {
+// columnsOf returns those with which lines fit the terminal, if out is one, beside
+// something of a width.
+func columnsOf(out io.Writer, beside int) columns {
 	if file, ok := out.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return min(max(columns-otherWidth-beside, minTitleWidth), maxTitleWidth)
+		if screen, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return columnsWithin(screen - beside)
 		}
 	}
-	return maxTitleWidth
+	return columns{title: 60, device: 12}
+}
+
+// columnsWithin returns those with which lines of plays that two have seen are no
+// wider than width, as long as that is 70 or more.
+func columnsWithin(width int) columns {
+	const others = 16 + 9 + 2 + 2 + len("playback, recently played")
+	c := columns{title: width - others}
+	if wide := c.title - 12 - 2; wide >= 20 {
+		c = columns{title: wide, device: 12}
+	}
+	c.title = min(max(c.title, 16), 60)
+	return c
 }
 
 // title names an item to people: Title — Artist, Artist.

@@ -43,7 +43,7 @@ func (c *playsCommand) Run(ctx context.Context, p *program) error {
 	}
 
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	write, err := newPlayWriter(out, c.Format, config.Zones.of, titleWidth(p.stdout, 0))
+	write, err := newPlayWriter(out, c.Format, config.Zones.of, columnsOf(p.stdout, 0))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
@@ -274,4 +276,15 @@ func TestExplain(t *testing.T) {
 		t.Errorf("explain an unknown id: %s", errs)
 	}
 	command(t, exitUsage, "explain", "soon")
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	play := journal.Play{EndedAt: evening, MSPlayed: 3_723_000, Device: "Kitchen", Witnesses: []journal.Witness{journal.Playback, journal.RecentlyPlayed},
+		Item: journal.Item{Name: oddTitles[len(oddTitles)-1], Artists: []journal.Artist{{Name: "第二"}}}}
+	for width, hasDevice := range map[int]bool{70: false, 80: false, 88: true, 120: true} {
+		row := strings.TrimSuffix(tableRow(&play, time.UTC, columnsWithin(width)), "\n")
+		if got := uniseg.StringWidth(row); got > width || strings.Contains(row, "Kitchen") != hasDevice || !strings.HasSuffix(row, "playback, recently played") {
+			t.Errorf("%d wide on %d: %s", got, width, row)
+		}
+	}
 }

@@ -51,7 +51,7 @@ func (s *screen) recorded(_ string, play journal.Play) {
 		return
 	}
 	s.known[play.ID] = true
-	s.write("recorded %s", strings.TrimSuffix(tableRow(&play, s.zone, titleWidth(s.out, len("recorded "))), "\n"))
+	s.write("recorded %s", strings.TrimSuffix(tableRow(&play, s.zone, columnsOf(s.out, len("recorded "))), "\n"))
 }
 
 // playing shows what plays now.
