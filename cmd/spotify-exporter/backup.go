@@ -65,7 +65,7 @@ func (c *backupCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	logins := "without logins"
-	if c.Tokens {
+	if len(made.tokens) > 0 {
 		logins = "with the logins of: " + strings.Join(made.tokens, ", ")
 	}
 	fmt.Fprintf(p.stderr, "The journal as of %s, %s, %s.\n", made.at.In(config.Zones.of("")).Format(time.DateTime), humanize.IBytes(uint64(made.size)), logins)
