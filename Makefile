@@ -67,6 +67,10 @@ influxd: ## build InfluxDB 2.9.1 for tests into the user's cache, once; needs ca
 prometheus: ## build Prometheus 3 and Alertmanager for tests into the user's cache, once; needs nothing but Go
 	@exporter/promtest/build-prometheus
 
+.PHONY: kubernetes
+kubernetes: ## build kustomize and kubectl-validate for tests into the user's cache, once; needs nothing but Go
+	@deploy/kubernetes/build-validators
+
 .PHONY: influxd-1.8
 influxd-1.8: ## build InfluxDB 1.8.10 for tests into the user's cache, once; needs nothing but Go
 	@exporter/influxtest/build-influxd 1.8
