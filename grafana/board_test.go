@@ -73,9 +73,12 @@ type panel struct {
 		}
 	}
 	Options         map[string]any
-	Transformations []struct{ ID string }
-	Links           []link
-	Panels          []panel // of a collapsed row
+	Transformations []struct {
+		ID      string
+		Options map[string]any
+	}
+	Links  []link
+	Panels []panel // of a collapsed row
 }
 
 type fieldDefaults struct {
