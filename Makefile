@@ -36,6 +36,10 @@ bench-truth: ## what is recorded against what was played: DAYS=60, HISTORY=an ex
 	if test $$status != 0; then cat "$$report/log" >&2; fi; \
 	cat "$$report/table"; exit $$status
 
+.PHONY: bench-dashboards
+bench-dashboards: ## what every query of the dashboards costs InfluxDB, on 20 years of listening: LISTENS=300000
+	DASHBOARDS_LISTENS=$(or $(LISTENS),300000) $(GO) test -run '^$$' -bench 'Dashboards$$' -benchtime 1x -timeout 60m ./grafana
+
 .PHONY: lint
 lint: ## gofmt, vet, fix, staticcheck, and whether go.mod and go.sum are tidy and genuine
 	gofmt -d .
