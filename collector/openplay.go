@@ -129,8 +129,10 @@ func (o *openPlay) vanish(now time.Time) []journal.Report {
 	return []journal.Report{o.end(from.Add(between), max(lookError, sure), "unknown", between, max(lookError, sure))}
 }
 
-// giveWay ends a play in whose place another began; zero: when is not known.
-func (o *openPlay) giveWay(now, began time.Time) journal.Report {
+// giveWay ends a play in whose place another began; zero: when is not known. Of
+// the same context that is a skip, as far as the player tells; of another one
+// somebody has chosen something else.
+func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Report {
 	through := o.through()
 	if began.IsZero() {
 		until := now
@@ -160,7 +162,11 @@ func (o *openPlay) giveWay(now, began time.Time) journal.Report {
 	case early > crossfade:
 		// Other items may have been skipped in between as well.
 		since := began.Sub(o.SeenAt)
-		return o.end(began, max(lookError, since), "fwdbtn", since, since)
+		reason := "fwdbtn"
+		if p.Context.URI != o.ContextURI {
+			reason = "endplay"
+		}
+		return o.end(began, max(lookError, since), reason, since, since)
 	case early >= -lookError:
 		return o.end(began, lookError, "trackdone", began.Sub(o.SeenAt), lookError)
 	default:

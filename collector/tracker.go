@@ -184,7 +184,7 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		// It did not begin at its start: when is not known.
 		began = time.Time{}
 	}
-	ended := open.giveWay(now, began)
+	ended := open.giveWay(p, now, began)
 	t.leave()
 	t.begin(p, item, now, position, known, open.Playing)
 	if ended.ReasonEnd == "trackdone" && !t.Open.StartedAt.IsZero() {
@@ -370,7 +370,7 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration) []journal.Report {
 	o := t.Open
 	if !o.Playing { // somebody has chosen it again
-		ended := o.giveWay(now, now.Add(-position))
+		ended := o.giveWay(p, now, now.Add(-position))
 		t.begin(p, o.Item, now, position, true, false)
 		return []journal.Report{ended}
 	}

@@ -74,9 +74,16 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackA, trackB, trackC).After(minutes(3) + 12*time.Second).Next() },
 		want:   []string{"A trackdone", "B fwdbtn skipped", "C trackdone"}, within: oneLook,
 	}, {
-		name:   "replaced", // by the looks alone that is a skip
+		name:   "replaced", // by something of the same context: nobody can tell it from a skip
 		script: func(m moment) { m.Play(trackA).After(80 * time.Second).Play(trackB) },
 		want:   []string{"A fwdbtn skipped", "B trackdone"}, within: oneLook,
+	}, {
+		name: "replaced by something of another album",
+		script: func(m moment) {
+			m.Context(&spotifysim.Context{Type: "album", URI: "spotify:album:a"}).Play(trackA).After(80 * time.Second).
+				Context(&spotifysim.Context{Type: "album", URI: "spotify:album:b"}).Play(trackB)
+		},
+		want: []string{"A endplay skipped", "B trackdone"}, within: oneLook,
 	}, {
 		name:   "replaced while paused",
 		script: func(m moment) { m.Play(trackA).After(80 * time.Second).Pause().After(minutes(4)).Play(trackB) },
