@@ -24,6 +24,7 @@ func (m *Metrics) Handler() http.Handler {
 		Registry:            m.registry,
 		ErrorLog:            slog.NewLogLogger(m.options.Log.Handler(), slog.LevelError),
 		EnableOpenMetrics:   true,
+		DisableCompression:  true, // of a few kB would be a third of what a scrape costs
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 	}))
