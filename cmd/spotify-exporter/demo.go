@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
@@ -19,9 +21,10 @@ import (
 )
 
 type demoCommand struct {
-	For   time.Duration `default:"60s" help:"For how long."`
-	Speed float64       `default:"60" help:"How much faster than real time the clock goes."`
-	JSON  bool          `name:"json" help:"The outcome as one object, the last line of standard output."`
+	For   *time.Duration `placeholder:"60s" help:"For how long; after --fill, until stopped."`
+	Speed *float64       `placeholder:"60" help:"How much faster than real time the clock goes; after --fill, 1."`
+	Fill  string         `placeholder:"365d" help:"Begin with so many days of listening, in InfluxDB too if INFLUX_URL is set, whose bucket must have demo in its name: it replaces what is there."`
+	JSON  bool           `name:"json" help:"The outcome as one object, the last line of standard output."`
 }
 
 const (
@@ -41,11 +44,9 @@ const (
 // with a journal that is gone afterwards, and compares. It succeeds if no play is
 // lost or doubled.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
-	if c.For < time.Second || c.For > 24*time.Hour {
-		return usageError{fmt.Errorf("--for: must be from 1s to 24h (got %v)", c.For)}
-	}
-	if !(c.Speed >= 1 && c.Speed <= 1000) {
-		return usageError{fmt.Errorf("--speed: must be from 1 to 1000 (got %v)", c.Speed)}
+	length, speed, days, err := c.parse()
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "spotify-exporter-demo-*")
 	if err != nil {
@@ -54,28 +55,35 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	defer os.RemoveAll(dir)
 
 	// The day ends about now, so that what it shows is of today.
-	length := time.Duration(float64(c.For) * c.Speed)
-	start := time.Now().Add(-length).Truncate(time.Millisecond)
-	show := &show{
-		clock: clock.New(start, c.Speed),
-		until: start.Add(length),
-	}
-	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
-	show.listener = show.spotify.AddUser("demo", "Demo")
-	show.listener.PlayDemo(1, start, length)
-
+	scaled := time.Duration(float64(length) * speed)
+	start := time.Now().Add(-scaled).Truncate(time.Millisecond)
+	show := &show{clock: clock.New(start, speed), from: start, until: start.Add(scaled)}
 	out := p.stdout
 	if c.JSON {
 		out = p.stderr
 	}
-	if show.config, err = demoConfig(dir); err != nil {
+	if show.config, err = demoConfig(dir, days > 0); err != nil {
 		return err
 	}
 	show.screen = newScreen(out, show.config.Zones.of(demoAccount))
+	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
+	show.listener = show.spotify.AddUser("demo", "Demo")
+	log := p.newLogger(slog.LevelWarn, "")
+	if days > 0 {
+		show.live(days, start)
+		if err := show.fill(ctx, start); err != nil {
+			return err
+		}
+	} else {
+		show.listener.PlayDemo(1, start, scaled)
+	}
 	if err := simulateLogin(show.config, demoAccount, show.listener); err != nil {
 		return err
 	}
-	outcome, err := show.run(ctx, p.newLogger(slog.LevelWarn, ""))
+	if length == 0 {
+		return show.runUntilStopped(ctx, log)
+	}
+	outcome, err := show.run(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -91,16 +99,55 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
+// parse returns how long the demo is (0: until it is stopped), how fast, and with
+// how many days it begins.
+func (c *demoCommand) parse() (length time.Duration, speed float64, days int, err error) {
+	length, speed = time.Minute, 60
+	if c.Fill != "" {
+		length, speed = 0, 1
+		if days, err = parseDays(c.Fill); err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	if c.For != nil {
+		if length = *c.For; length < time.Second || length > 24*time.Hour {
+			return 0, 0, 0, usageError{fmt.Errorf("--for: must be from 1s to 24h (got %v)", length)}
+		}
+	}
+	if c.Speed != nil {
+		if speed = *c.Speed; !(speed >= 1 && speed <= 1000) {
+			return 0, 0, 0, usageError{fmt.Errorf("--speed: must be from 1 to 1000 (got %v)", speed)}
+		}
+	}
+	if length == 0 && speed != 1 {
+		return 0, 0, 0, usageError{errors.New("--speed: needs --for beside --fill: a fast clock would run into the future")}
+	}
+	return length, speed, days, nil
+}
+
 // demoConfig is what the daemon of the demo is configured with. Only where it
-// serves may be chosen: nothing of the demo goes anywhere else.
-func demoConfig(dir string) (*config, error) {
+// serves may be chosen, and for a demo that is filled, where the listener lives and
+// which InfluxDB gets it: nothing of the demo goes anywhere else.
+func demoConfig(dir string, filled bool) (*config, error) {
 	env, err := readEnvironment()
 	if err != nil {
 		return nil, err
 	}
-	zones, err := newZones("", os.Getenv("TZ"), "/etc/localtime", false)
+	var influx config
+	timezone := ""
+	if filled {
+		mistakes := env.checkInflux(&influx)
+		if influx.InfluxURL != "" && !strings.Contains(env.InfluxBucket, "demo") {
+			mistakes = append(mistakes, given("INFLUX_BUCKET", "must have demo in its name: simulated listening takes the place of what is in it", env.InfluxBucket))
+		}
+		if len(mistakes) > 0 {
+			return nil, usageError{errors.Join(mistakes...)}
+		}
+		timezone = env.Timezone
+	}
+	zones, err := newZones(timezone, os.Getenv("TZ"), "/etc/localtime", false)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	zones.warning = "" // the demo has no statistics
 	c := &config{
@@ -112,6 +159,10 @@ func demoConfig(dir string) (*config, error) {
 		DataDir:          dir,
 		WebListenAddress: env.WebListenAddress,
 		NowPlayingInfo:   true,
+		InfluxURL:        influx.InfluxURL,
+		InfluxOrg:        env.InfluxOrg,
+		InfluxBucket:     env.InfluxBucket,
+		InfluxToken:      influx.InfluxToken,
 		Warnings:         []string{"This is the demo: Spotify is simulated, and its clock is fast."},
 	}
 	c.APIURL, c.AccountsURL = spotifysim.URLs("http://spotify.invalid")
@@ -122,6 +173,7 @@ func demoConfig(dir string) (*config, error) {
 type show struct {
 	config   *config
 	clock    clock.Clock
+	from     time.Time // what is played from then on is compared
 	until    time.Time // when the listener has played all that counts
 	spotify  *spotifysim.Spotify
 	listener *spotifysim.User
@@ -153,19 +205,49 @@ func simulateLogin(c *config, alias string, listener *spotifysim.User) error {
 
 // run shows the daemon until the listener is through and what is told late has
 // come, and returns how it did.
-func (s *show) run(ctx context.Context, log *slog.Logger) (demoOutcome, error) {
+func (s *show) run(ctx context.Context, log *slog.Logger) (outcome demoOutcome, err error) {
+	s.screen.line("A simulated listener plays for %d minutes, of which this takes %v, and the exporter records it.",
+		int(s.until.Sub(s.clock.Now()).Round(time.Minute).Minutes()), s.clock.Real(s.until.Sub(s.clock.Now())).Round(time.Second))
+	err = s.daemon(ctx, log, func(ctx context.Context, opened *parts, ended chan error) error {
+		outcome, err = s.watch(ctx, opened, ended)
+		return err
+	})
+	return outcome, err
+}
+
+// runUntilStopped shows the daemon in real time.
+func (s *show) runUntilStopped(ctx context.Context, log *slog.Logger) error {
+	s.screen.line("The listener plays on, and the exporter records it, until this is stopped.")
+	return s.daemon(ctx, log, func(ctx context.Context, opened *parts, ended chan error) error {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case err := <-ended:
+				ended <- nil
+				return err
+			case <-ticker.C:
+			}
+			for _, account := range opened.collector.State().Accounts {
+				s.screen.playing(account.Playback, s.clock.Now())
+			}
+		}
+	})
+}
+
+// daemon runs the daemon as long as watch does, which finds in ended, and puts back
+// there, how the daemon has ended.
+func (s *show) daemon(ctx context.Context, log *slog.Logger, watch func(context.Context, *parts, chan error) error) error {
 	web, err := prom.Listen(s.config.WebListenAddress, "")
 	if err != nil {
 		if web, err = prom.Listen(":0", ""); err != nil {
-			return demoOutcome{}, err
+			return err
 		}
 	}
 	_, port, err := net.SplitHostPort(web.Addr().String())
 	if err != nil {
-		return demoOutcome{}, errors.Join(err, web.Close())
+		return errors.Join(err, web.Close())
 	}
-	s.screen.line("A simulated listener plays for %d minutes, of which this takes %v, and the exporter records it.",
-		int(s.until.Sub(s.clock.Now()).Round(time.Minute).Minutes()), s.clock.Real(s.until.Sub(s.clock.Now())).Round(time.Second))
 	s.screen.line("Look at http://localhost:%s/ for its state and at http://localhost:%[1]s/metrics for what Prometheus gets.", port)
 
 	d := &daemon{config: s.config, clock: s.clock, spotify: s.spotify.Transport(), log: log, recorded: s.screen.recorded}
@@ -178,12 +260,12 @@ func (s *show) run(ctx context.Context, log *slog.Logger) (demoOutcome, error) {
 	select {
 	case opened = <-ready:
 	case err := <-ended:
-		return demoOutcome{}, errors.Join(err, context.Cause(ctx))
+		return errors.Join(err, context.Cause(ctx))
 	}
-	outcome, watchErr := s.watch(ctx, opened, ended)
+	watchErr := watch(ctx, opened, ended)
 	stop()
 	s.screen.end()
-	return outcome, errors.Join(watchErr, <-ended)
+	return errors.Join(watchErr, <-ended)
 }
 
 // watch shows what plays until the end. It leaves the end of the daemon in ended.
@@ -237,13 +319,15 @@ func (o demoOutcome) String() string {
 // compare holds the journal against what the listener has really played.
 func (s *show) compare(ctx context.Context, j *journal.Journal) (demoOutcome, error) {
 	var recorded []journal.Play
-	for play, err := range j.Plays(ctx, journal.Filter{}) {
+	for play, err := range j.Plays(ctx, journal.Filter{From: s.from}) {
 		if err != nil {
 			return demoOutcome{}, err
 		}
 		recorded = append(recorded, play)
 	}
-	outcome := compare(s.listener.Played(s.until), recorded, s.until)
+	played := s.listener.Played(s.until)
+	first := slices.IndexFunc(played, func(p spotifysim.Played) bool { return !p.EndedAt.Before(s.from) })
+	outcome := compare(played[max(first, 0):], recorded, s.until)
 	outcome.Requests = len(s.spotify.Requests())
 	return outcome, nil
 }

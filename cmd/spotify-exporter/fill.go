@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+)
+
+const (
+	fillSeed = 1
+	// After the past comes a performance for whoever looks on, and then what the
+	// listener does on other days.
+	performance = 2 * time.Hour
+	afterwards  = 30 // days
+	// fillPortion is how many plays go into one transaction.
+	fillPortion = 2500
+)
+
+// parseDays reads how many days of listening the demo is to be filled with.
+func parseDays(text string) (int, error) {
+	days, err := strconv.Atoi(strings.TrimSuffix(text, "d"))
+	if err != nil || !strings.HasSuffix(text, "d") || days < 1 || days > 7305 {
+		return 0, usageError{fmt.Errorf("--fill: must be from 1d to 7305d (got %q)", text)}
+	}
+	return days, nil
+}
+
+// live plays what the listener has played for some days until start, and what is
+// played from there on.
+func (s *show) live(days int, start time.Time) {
+	local := start.In(s.config.Zones.of(demoAccount))
+	given := spotifysim.GenerateDays(fillSeed, local.AddDate(0, 0, -days), days+afterwards, spotifysim.Habits{})
+	now := slices.IndexFunc(given, func(g spotifysim.Given) bool { return !g.EndedAt.Before(start) })
+	past := given[:now]
+	for past[len(past)-1].Offline { // Spotify would be told of it at a time that is to come
+		past = past[:len(past)-1]
+	}
+	s.listener.PlayDays(past)
+	s.listener.PlayDemo(fillSeed, start, performance)
+	// Its last track takes an hour.
+	later := slices.IndexFunc(given, func(g spotifysim.Given) bool {
+		return g.StartedAt.After(start.Add(performance+time.Hour)) && !g.Offline
+	})
+	s.listener.PlayDays(given[later:])
+}
+
+// fill puts what has been played until a time into a new journal, which has it take
+// the place of what an earlier demo has left in InfluxDB.
+func (s *show) fill(ctx context.Context, until time.Time) error {
+	j, err := s.config.openJournal(ctx, s.clock)
+	if err != nil {
+		return err
+	}
+	played := s.listener.Played(until)
+	for portion := range slices.Chunk(played, fillPortion) {
+		var witnessed journal.Witnessed
+		for i := range portion {
+			report := reportOf(&portion[i])
+			witnessed.Reports = append(witnessed.Reports, report)
+			witnessed.Items = append(witnessed.Items, report.Item)
+		}
+		if _, err := j.Record(ctx, demoAccount, witnessed); err != nil {
+			return errors.Join(err, j.Close())
+		}
+	}
+	if _, err := j.Rebuild(ctx); err != nil {
+		return errors.Join(err, j.Close())
+	}
+	s.screen.line("The listener has played %s tracks and episodes since %s.", humanize.Comma(int64(len(played))), played[0].EndedAt.Format(time.DateOnly))
+	return j.Close()
+}
+
+// reportOf is a play as if an extended history had told of it, with all that the
+// Web API knows of its item.
+func reportOf(p *spotifysim.Played) journal.Report {
+	report := journal.Report{
+		Witness: journal.ExtendedHistory, Item: journalItem(&p.Item),
+		EndedAt: p.EndedAt, StartedAt: p.StartedAt, MSPlayed: p.MSPlayed,
+		Device: p.Device.Name, DeviceType: p.Device.Type, Platform: p.Device.Type, Country: "NL",
+		ReasonStart: p.ReasonStart, ReasonEnd: p.ReasonEnd,
+		Shuffle: new(p.Shuffle), Offline: new(p.Offline), Incognito: new(p.Private), Skipped: new(p.Skipped),
+	}
+	if p.Context != nil {
+		report.ContextType, report.ContextURI = p.Context.Type, p.Context.URI
+	}
+	return report
+}
+
+// journalItem is an item as the journal keeps what the Web API says of it, but for
+// its cover: there is none that could be shown.
+func journalItem(i *spotifysim.Item) journal.Item {
+	artists := func(list ...spotifysim.Artist) (credited []journal.Artist) {
+		for _, a := range list {
+			credited = append(credited, journal.Artist(a))
+		}
+		return credited
+	}
+	item := journal.Item{
+		Kind: journal.Track, URI: i.URI, Name: i.Name, ISRC: i.ISRC, ReleaseDate: i.ReleaseDate,
+		DurationMS: i.Duration.Milliseconds(), Explicit: new(i.Explicit),
+		Artists: artists(i.Artists...), Album: i.Album.Name, AlbumID: i.Album.ID, AlbumArtists: artists(i.Album.Artists...),
+	}
+	if i.Kind == spotifysim.Episode {
+		item.Kind, item.Album, item.AlbumID = journal.Episode, i.Show.Name, i.Show.ID
+		item.Artists = artists(spotifysim.Artist{ID: i.Show.ID, Name: i.Show.Name})
+	}
+	return item
+}
