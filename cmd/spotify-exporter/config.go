@@ -53,6 +53,16 @@ type environment struct {
 	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
 }
 
+// stackEnvironment are the variables that docker-compose.yml alone reads. They are
+// set in the same file, so that this program sees them, too.
+type stackEnvironment struct {
+	Image            string `envconfig:"SPOTIFY_EXPORTER_IMAGE" help:"image of spotify-exporter; if empty, it is built from this folder"`
+	GrafanaPort      string `envconfig:"GRAFANA_PORT" default:"3000" help:"port of this machine on which Grafana is; 127.0.0.1:3000 for this machine alone"`
+	GrafanaRootURL   string `envconfig:"GRAFANA_ROOT_URL" default:"http://localhost:3000/" help:"address at which people see Grafana"`
+	GrafanaEmbedding string `envconfig:"GRAFANA_EMBEDDING" default:"false" help:"true lets other sites show Grafana's pages in a frame"`
+	DemoGrafanaPort  string `envconfig:"DEMO_GRAFANA_PORT" default:"3001" help:"port of this machine, for it alone, on which the Grafana of the demo is"`
+}
+
 // config is an environment that has been found good.
 type config struct {
 	ClientID      string // "" only if it is not needed
@@ -339,10 +349,14 @@ func unknownVariables(environ []string) (warnings []string) {
 	for field := range reflect.TypeFor[environment]().Fields() {
 		known = append(known, field.Tag.Get("envconfig"))
 	}
+	var stack []string
+	for field := range reflect.TypeFor[stackEnvironment]().Fields() {
+		stack = append(stack, field.Tag.Get("envconfig"))
+	}
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		ours := strings.HasPrefix(name, "SPOTIFY_") || strings.HasPrefix(name, "INFLUX_") || strings.HasPrefix(name, "GRAFANA_")
-		if !ours || slices.Contains(known, name) || serviceLink.MatchString(name) {
+		if !ours || slices.Contains(known, name) || slices.Contains(stack, name) || serviceLink.MatchString(name) {
 			continue
 		}
 		warning := name + " is set but has no meaning here"

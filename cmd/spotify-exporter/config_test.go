@@ -132,7 +132,7 @@ func TestUnknownVariables(t *testing.T) {
 	got := unknownVariables([]string{
 		"SPOTIFY_CLIENT_ID=known", "SPOTIFY_CLIENTID=x", "INFLUX_TOKN=secret", "SPOTIFY_NICENESS=11", "HOME=/root",
 		"INFLUX_PORT=tcp://10.0.0.1:8086", "INFLUX_SERVICE_HOST=10.0.0.1", "INFLUX_SERVICE_PORT_HTTP=8086",
-		"INFLUX_PORT_8086_TCP_ADDR=10.0.0.1", "SPOTIFY_EXPORTER_SERVICE_PORT=10178", "GRAFANA_PORT_3000_TCP=tcp://10.0.0.2:3000",
+		"INFLUX_PORT_8086_TCP_ADDR=10.0.0.1", "SPOTIFY_EXPORTER_SERVICE_PORT=10178", "SPOTIFY_EXPORTER_IMAGE=x", "GRAFANA_EMBEDDING=true", "GRAFANA_PORT_3000_TCP=tcp://10.0.0.2:3000",
 	})
 	want := []string{
 		"INFLUX_TOKN is set but has no meaning here: is INFLUX_TOKEN meant?",
@@ -176,6 +176,11 @@ func TestDocumentation(t *testing.T) {
 			value = "`" + value + "`"
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", name, value, help)
+	}
+	example.WriteString("\n# Only docker-compose.yml reads these.\n")
+	for field := range reflect.TypeFor[stackEnvironment]().Fields() {
+		name, value, help := field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("help")
+		fmt.Fprintf(&example, "\n# %s%s\n%s=%s\n", strings.ToUpper(help[:1]), help[1:], name, value)
 	}
 	const exampleFile, readmeFile = "../../.env.example", "../../README.md"
 	readme, err := os.ReadFile(readmeFile)

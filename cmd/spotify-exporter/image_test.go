@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+// stages parses the Dockerfile, and fails for what Docker's own linter finds.
+func stages(t *testing.T) (build, image instructions.Stage) {
+	t.Helper()
+	content, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.Parse(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, warning := range parsed.Warnings {
+		t.Errorf("Dockerfile: %s", warning.Short)
+	}
+	lint := linter.New(&linter.Config{Warn: func(rule, description, url, message string, location []parser.Range) {
+		t.Errorf("Dockerfile:%v: %s: %s", location, rule, message)
+	}})
+	all, _, err := instructions.Parse(parsed.AST, lint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 {
+		t.Fatalf("%d stages, want 2", len(all))
+	}
+	return all[0], all[1]
+}
+
+func TestImage(t *testing.T) {
+	build, image := stages(t)
+	minor := strings.Join(strings.SplitN(runtime.Version(), ".", 3)[:2], ".") // go1.26
+	base := regexp.MustCompile(`^golang:` + regexp.QuoteMeta(strings.TrimPrefix(minor, "go")) + `\.\d+(@sha256:[0-9a-f]{64})?$`)
+	if !base.MatchString(build.BaseName) || build.Platform != "$BUILDPLATFORM" {
+		t.Errorf("built from %s on %s, want an exact tag of the Go of these tests, %s, on the builder's platform", build.BaseName, build.Platform, minor)
+	}
+	if image.BaseName != "scratch" {
+		t.Errorf("the image is made from %s: nothing but ours is to be in it", image.BaseName)
+	}
+	labels := make(map[string]string)
+	var user, entrypoint, probe string
+	for _, command := range image.Commands {
+		switch c := command.(type) {
+		case *instructions.RunCommand:
+			t.Errorf("%s: there is nothing that could run it", c)
+		case *instructions.UserCommand:
+			user = c.User
+		case *instructions.EntrypointCommand:
+			entrypoint = strings.Join(c.CmdLine, " ")
+		case *instructions.HealthCheckCommand:
+			probe = strings.Join(c.Health.Test, " ")
+		case *instructions.LabelCommand:
+			for _, label := range c.Labels {
+				labels[label.Key] = label.Value
+			}
+		}
+	}
+	if user != "65532:65532" || entrypoint != "/usr/bin/spotify-exporter" || probe != "CMD /usr/bin/spotify-exporter health" {
+		t.Errorf("user %q, entry point %q, probe %q", user, entrypoint, probe)
+	}
+	for _, name := range []string{"title", "description", "url", "source", "documentation", "licenses", "version", "revision"} {
+		if labels["org.opencontainers.image."+name] == "" {
+			t.Errorf("no label org.opencontainers.image.%s", name)
+		}
+	}
+}
+
+// ignored is .dockerignore.
+func ignored(t *testing.T) *patternmatcher.PatternMatcher {
+	t.Helper()
+	content, err := os.ReadFile("../../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns, err := ignorefile.ReadAll(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	matcher, err := patternmatcher.New(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return matcher
+}
+
+func TestDockerIgnore(t *testing.T) {
+	matcher := ignored(t)
+	matches := func(path string) bool {
+		found, err := matcher.MatchesOrParentMatches(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for _, path := range []string{".env", "data/journal.db", "data/tokens/me.json", "imports/my_spotify_data.zip", "bin/spotify-exporter", "collector/collector.test"} {
+		if !matches(path) {
+			t.Errorf("%s goes into the build", path)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		if matches(lines.Text()) {
+			t.Errorf("%s is kept from the build: the version would be that of a changed tree", lines.Text())
+		}
+	}
+}
+
+// TestImageBuild runs the commands of the Dockerfile for both platforms without
+// Docker: in a clone of the last commit, with folders of this machine in place of
+// those of the image.
+func TestImageBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links the program once for each platform")
+	}
+	build, _ := stages(t)
+	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		src, out := filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "out")
+		if text, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "../..", src).CombinedOutput(); err != nil {
+			t.Fatalf("clone: %v: %s", err, text)
+		}
+		for _, command := range build.Commands {
+			run, ok := command.(*instructions.RunCommand)
+			if !ok {
+				continue
+			}
+			script := strings.ReplaceAll(strings.Join(run.CmdLine, " "), "/out/", out+"/")
+			shell := exec.CommandContext(t.Context(), "sh", "-ec", script)
+			shell.Dir = src
+			shell.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+arch, "GOFLAGS=", "GOTOOLCHAIN=local")
+			if text, err := shell.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", script, err, text)
+			}
+		}
+		program := filepath.Join(out, "spotify-exporter")
+		binary, err := elf.Open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if libraries, err := binary.ImportedLibraries(); binary.Machine != machine || len(libraries) > 0 || err != nil || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+			t.Errorf("%s: a program for %v with libraries %v (%v), want a static one for %v", arch, binary.Machine, libraries, err, machine)
+		}
+		if err := binary.Close(); err != nil {
+			t.Fatal(err)
+		}
+		size := int64(300 << 10) // of the certificates
+		err = filepath.WalkDir(out, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			info, err := entry.Info()
+			size += info.Size()
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size > 30<<20 {
+			t.Errorf("%s: %d bytes, want at most 30 MiB", arch, size)
+		}
+		t.Logf("%s: %.1f MiB", arch, float64(size)/(1<<20))
+		if arch != runtime.GOARCH {
+			continue
+		}
+		version, err := exec.CommandContext(t.Context(), program, "version").Output()
+		if err != nil || strings.Contains(string(version), "unknown") || strings.Contains(string(version), "dirty") {
+			t.Errorf("version: %q (%v)", version, err)
+		}
+		for folder, mode := range map[string]fs.FileMode{"data": 0o700, "setup": 0o700, "run/spotify": 0o755, "tmp": 0o777 | fs.ModeSticky} {
+			info, err := os.Stat(filepath.Join(out, "folders", folder))
+			if err != nil || info.Mode() != fs.ModeDir|mode {
+				t.Errorf("folder %s: %v, want mode %v (%v)", folder, info, mode, err)
+			}
+		}
+	}
+}
