@@ -1,4 +1,4 @@
-// Package grafana holds what Grafana shows: the dashboards, as they are provisioned and imported.
+// Package grafana holds the dashboards, and publishes one of them as a snapshot: a link that stays, fresh data, nothing private.
 package grafana
 
 import "embed"

@@ -91,6 +91,7 @@ var atTheEnd = []struct {
 	{"spotify-poller", "Open gaps", "alice", 1, 1},
 	{"spotify-poller", "Open gaps", "bob", 0, 0},
 	{"spotify-poller", "Gaps found", "alice", 1, 1.1},
+	{"spotify-poller", "Plays recorded", "alice: playback", 5, 40}, // in an hour
 	{"spotify-poller", "InfluxDB answers", "localhost:10178", 0, 0},
 	{"spotify-poller", "Oldest in the queue", "localhost:10178", 1, 900},           // gone for twelve minutes
 	{"spotify-poller", "Spotify's answers take", "half of them within", 0.1, 0.25}, // 125 ms
@@ -137,8 +138,15 @@ func (p *page) load() {
 			p.variable(&q, target["query"].(string))
 			continue
 		}
+		var err error
 		macros := grafanatest.Macros{From: p.scope.Range.From, To: p.scope.Range.To, ScrapeInterval: scrapeEvery}
-		macros.Interval = p.scope.Range.Interval(points, scrapeEvery)
+		lowest := scrapeEvery
+		if q.panel != nil && q.panel.Interval != "" {
+			if lowest, err = time.ParseDuration(q.panel.Interval); err != nil {
+				p.t.Errorf("%s: %v", q.where, err)
+			}
+		}
+		macros.Interval = p.scope.Range.Interval(points, lowest)
 		expr, step, err := macros.PromQL(target["expr"].(string), "")
 		if err != nil {
 			p.t.Errorf("%s: %v", q.where, err)

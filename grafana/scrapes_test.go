@@ -88,12 +88,17 @@ func simulateDay(t *testing.T) *scrapes {
 		}
 
 		e := startExporter(t, dir, sim, database, map[string]*spotifysim.User{"alice": alice, "bob": bob})
+		started := day.from
 		for next := day.from.Add(scrapeEvery); !next.After(day.to); next = next.Add(scrapeEvery) {
 			time.Sleep(time.Until(next))
 			if next.Equal(at(15)) {
 				bob.Revoke()
 			}
+			if next.Equal(at(16)) {
+				started = next // as Prometheus sees it
+			}
 			day.scrape(t, e.metrics)
+			fmt.Fprintf(&day.text, "process_start_time_seconds %d %d\n", started.Unix(), next.Unix())
 			if next.After(at(15.1)) { // as deploy/prometheus/rules.yml has it
 				fmt.Fprintf(&day.text, "ALERTS{alertname=\"SpotifyAuthorizationLost\",alertstate=\"firing\",severity=\"critical\",account=\"bob\"} 1 %d\n", next.Unix())
 			}
@@ -221,7 +226,7 @@ func (s *scrapes) scrape(t *testing.T, exporter http.Handler) {
 	now := time.Now().Unix()
 	fmt.Fprintf(&s.text, "up 1 %d\n", now)
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		if line := lines.Text(); strings.HasPrefix(line, "spotify_") || strings.HasPrefix(line, "process_start") || strings.HasPrefix(line, "process_resident") {
+		if line := lines.Text(); strings.HasPrefix(line, "spotify_") || strings.HasPrefix(line, "process_resident") {
 			fmt.Fprintf(&s.text, "%s %d\n", line, now)
 		}
 	}

@@ -131,6 +131,7 @@ func (i *importing) goOn() string {
 type pace struct {
 	rows   int
 	daemon bool
+	paused time.Time
 }
 
 const (
@@ -139,6 +140,8 @@ const (
 	portionBeside   = 30 * time.Millisecond  // leaves room for rows that take longer
 	portionAlone    = 200 * time.Millisecond // a daemon may start now
 	pauseForWriters = 30 * time.Millisecond  // SQLite looks every 25 ms at first whether it may write
+	pauseForOthers  = 120 * time.Millisecond // and every 100 ms when it has waited for long
+	othersWait      = 5 * time.Second        // at most: another import, or gaps --accept
 )
 
 // recorded learns from how long a transaction took.
@@ -151,14 +154,26 @@ func (p *pace) recorded(rows int, took time.Duration) {
 	p.rows = min(max(fits, rows/4, 50), 2*rows+50, largestPortion)
 }
 
-// pause lets a daemon write, if one runs.
+// pause lets others write: a daemon, if one runs, and who else wants to now and
+// then.
 func (p *pace) pause(ctx context.Context, j *journal.Journal, took time.Duration) error {
 	var err error
-	if p.daemon, err = j.Running(); err != nil || !p.daemon {
+	if p.daemon, err = j.Running(); err != nil {
 		return err
 	}
+	wait := max(took, pauseForWriters)
+	if !p.daemon {
+		if p.paused.IsZero() {
+			p.paused = time.Now()
+		}
+		if time.Since(p.paused) < othersWait {
+			return nil
+		}
+		wait = pauseForOthers
+	}
+	p.paused = time.Now()
 	select {
-	case <-time.After(max(took, pauseForWriters)):
+	case <-time.After(wait):
 	case <-ctx.Done(): // whoever uses ctx next says so
 	}
 	return nil

@@ -102,11 +102,12 @@ func (j *Journal) Batches(ctx context.Context) ([]Batch, error) {
 
 // undoPortion is how many reports are taken back in one transaction: few enough
 // that a daemon beside it never waits long.
-const undoPortion = 1_000
+const undoPortion = 300
 
 // UndoBatch takes an import back: its reports are removed, unless a later import
-// has brought them again, the plays around them derived anew, what only it knew of items is forgotten, gaps that it has closed
-// are open again, and the outbox carries what has to leave InfluxDB. progress,
+// has brought them again, the plays around them derived anew, what only it knew of
+// items is forgotten, gaps that it has closed are open again, and the outbox
+// carries what has to leave InfluxDB. progress,
 // unless nil, is told how many reports are gone. Interrupted, it is repeated: the
 // batch is marked as undone in the last transaction.
 func (j *Journal) UndoBatch(ctx context.Context, id int64, progress func(done int64)) error {
@@ -150,7 +151,7 @@ func (j *Journal) undoSome(tx *transaction, id int64, alias string) (int64, erro
 	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return 0, err
 	}
-	portion, err := r.reports("batch = ? ORDER BY ended_ms LIMIT ?", id, undoPortion)
+	portion, err := r.reports("batch = ? ORDER BY id LIMIT ?", id, undoPortion)
 	if err != nil || len(portion) == 0 {
 		return 0, err
 	}

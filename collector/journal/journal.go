@@ -60,6 +60,9 @@ type Journal struct {
 	lock *os.File
 }
 
+// busyTimeout is how long a write waits for those of other processes.
+const busyTimeout = 15 * time.Second
+
 // ErrNewer is returned by Open for a journal that a newer version has written.
 var ErrNewer = errors.New("written by a newer version of spotify-exporter")
 
@@ -153,7 +156,7 @@ func openDatabase(path, mode string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	pragmas := []string{"busy_timeout(15000)"}
+	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())}
 	if mode == "rw" {
 		// No foreign_keys: a report would be looked up six times. What is referred to
 		// is never deleted, but reports, and tests check the references.
@@ -214,6 +217,8 @@ func explainSQLite(path string, err error) error {
 			return fmt.Errorf("journal %s: %w: the file is damaged or no journal (%v); it was left as it is: restore a backup, or move it away to start anew", path, ErrNotAJournal, err)
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 			return fmt.Errorf("journal %s: cannot be written by user id %d (%w); change its owner and that of its folder", path, os.Getuid(), err)
+		case sqlite3.SQLITE_BUSY:
+			return fmt.Errorf("journal %s: another process has been writing to it for %d s (%w); try again when that has ended", path, busyTimeout/time.Second, err)
 		case sqlite3.SQLITE_FULL:
 			return fmt.Errorf("journal %s: the disk is full (%w)", path, err)
 		}

@@ -276,7 +276,7 @@ func (r *recording) deriveAll(touched []*reportRow) error {
 				}
 				of = others[id]
 			}
-			reports, err := of.reports("item = ?", row.id)
+			reports, err := of.reports("item = ? AND +account = ?", row.id, of.account)
 			if err != nil {
 				return err
 			}

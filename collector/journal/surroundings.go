@@ -32,9 +32,10 @@ func apart(reports []*reportRow) [][]*reportRow {
 	return groups
 }
 
-// reports reads reports of the account and their items.
+// reports reads reports and their items. Whoever looks for something else than a
+// time must not name the account: SQLite would read all of it.
 func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
-	rows, err := r.tx.query("SELECT "+reportColumns+" FROM report WHERE account = ? AND "+where, append([]any{r.account}, values...)...)
+	rows, err := r.tx.query("SELECT "+reportColumns+" FROM report WHERE "+where, values...)
 	if err != nil {
 		return nil, fmt.Errorf("read reports: %w", err)
 	}
@@ -75,11 +76,11 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 	var read span
 	for first := true; first || reach != read; first = false {
 		read = reach
-		found, err := r.reports("ended_ms BETWEEN ? AND ?", read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
+		found, err := r.reports("account = ? AND ended_ms BETWEEN ? AND ?", r.account, read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
 		if err != nil {
 			return nil, err
 		}
-		vague, err := r.reports("vague = 1 AND ended_ms BETWEEN ? AND ?", read.from-farMS, read.until+farMS)
+		vague, err := r.reports("account = ? AND vague = 1 AND ended_ms BETWEEN ? AND ?", r.account, read.from-farMS, read.until+farMS)
 		if err != nil {
 			return nil, err
 		}

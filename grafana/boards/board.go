@@ -64,6 +64,8 @@ type annotation struct {
 	BuiltIn    int        `json:"builtIn,omitempty"`
 	Type       string     `json:"type,omitempty"`
 	Target     *target    `json:"target,omitempty"`
+
+	TitleFormat string `json:"titleFormat,omitempty"` // of Prometheus
 }
 
 const (

@@ -268,6 +268,13 @@ func (p panel) points(n int) panel {
 	return p
 }
 
+// windows are the shortest that rates are taken over, such as 5m: what happens rarely makes
+// no curve otherwise.
+func (p panel) windows(shortest string) panel {
+	p.Interval = shortest
+	return p
+}
+
 // transform adds a transformation.
 func (p panel) transform(id string, options any) panel {
 	p.Transformations = append(p.Transformations[:len(p.Transformations):len(p.Transformations)], transformation{id, options})

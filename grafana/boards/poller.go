@@ -6,6 +6,10 @@ func poller() board {
 	b := newBoard("spotify-poller", "Poller", "Whether everything is recorded, and if not, what to do.",
 		timeRange{"now-24h", "now"}, prometheusVariable(), jobVariable(), followedVariable())
 	b.Refresh = "1m"
+	b.Annotations.List = append(b.Annotations.List, annotation{
+		Name: "Starts", Datasource: promSource, Enable: true, IconColor: other, TitleFormat: "The exporter was started",
+		Target: &target{RefID: "Anno", Datasource: promSource, Expr: "changes(" + ofJob("process_start_time_seconds") + "[$__rate_interval]) > 0", Range: true},
+	})
 	b.add(healthPanels()...)
 	b.add(row("Requests to Spotify"))
 	b.add(requestPanels()...)
@@ -33,7 +37,11 @@ func healthPanels() []panel {
 		return []property{{"thresholds", thresholds{"absolute", append([]step{{Color: base}}, steps...)}}, {"color", color{Mode: "thresholds"}}, cell(cellType{Type: "color-text"})}
 	}
 	column := func(title, unit string, colors ...property) []property {
-		return append([]property{name(title), inUnit(unit), decimals(0)}, colors...)
+		places := 0
+		if unit == "s" { // 1.5 hours
+			places = 1
+		}
+		return append([]property{name(title), inUnit(unit), decimals(places)}, colors...)
 	}
 	return []panel{
 		stat("Scrapes", "Whether Prometheus gets an answer from the exporter."+onAlert("SpotifyExporterDown", "SpotifyExporterAbsent"), "lastNotNull", 4, 4).
@@ -50,7 +58,7 @@ func healthPanels() []panel {
 			promRows(perAccount(since(ofAccounts("spotify_last_success_timestamp_seconds")))).
 			promRows(perAccount(since(ofAccounts("spotify_last_listen_timestamp_seconds")))).
 			promRows(perAccount(ofAccounts("spotify_next_poll_timestamp_seconds")+" - time()")).
-			promRows(perAccount(ofAccounts("spotify_authorization_expiry_timestamp_seconds")+" - time()")).
+			promRows(perAccount("("+ofAccounts("spotify_authorization_expiry_timestamp_seconds")+" - time()) / 86400")).
 			promRows("sum by (account) (increase("+ofAccounts("spotify_polls_total")+"[$__range]))").
 			promRows("sum by (account) (increase("+ofAccounts("spotify_poll_failures_total")+"[$__range]))").
 			empty("Nobody is logged in").
@@ -63,7 +71,7 @@ func healthPanels() []panel {
 			field("Value #C", column("Last that worked", "s", coloredBy(good, at(1800, warn), at(7200, bad))...)...).
 			field("Value #D", column("Last play", "s")...).
 			field("Value #E", column("Next poll in", "s")...).
-			field("Value #F", column("Login ends in", "s", coloredBy(bad, at(day, warn), at(30*day, good))...)...).
+			field("Value #F", column("Login ends in", "suffix: days", coloredBy(bad, at(1, warn), at(30, good))...)...).
 			field("Value #G", column("Polls", "none")...).
 			field("Value #H", column("Failed", "none")...),
 		stat("Shortest login", "Until the first login ends, six months after it was made: log in again before."+onAlert("SpotifyAuthorizationEnds"), "lastNotNull", 4, 4).
@@ -97,7 +105,7 @@ func requestPanels() []panel {
 		stat("May ask again in", "How long Spotify has told the app to wait (Retry-After). Nothing is asked before, by any account. Hours mean that the quota of the developer account is used up."+
 			onAlert("SpotifyRateLimited", "SpotifyQuotaExceeded"), "lastNotNull", 5, 4).
 			promNow("clamp_min("+ofJob("spotify_rate_limited_until_timestamp_seconds")+" - time(), 0) or 0 * "+used, "{{instance}}").
-			unit("s", 0).maps("0", "now", "").limits(good, at(1, warn), at(600, bad)).empty("Not known"),
+			unit("s", 1).maps("0", "now", "").limits(good, at(1, warn), at(600, bad)).empty("Not known"),
 		stat("Quota shared", "Whether another program seems to use the same Spotify developer account."+onAlert("SpotifyQuotaShared"), "lastNotNull", 5, 4).
 			promNow(ofJob("spotify_quota_shared"), "{{instance}}").
 			maps("0", "no", "", "1", "yes", "").limits(good, at(1, bad)).empty("Not known"),
@@ -108,13 +116,13 @@ func requestPanels() []panel {
 			promNow("sum(increase("+failures+"[$__range]))", "failures").unit("none", 0).colored(warn).empty("None"),
 		bars("Requests by answer", "Answered requests a minute, by route and status. 429 is told to wait, 5xx an error of Spotify.", 12, 8).
 			prom("60 * sum by (endpoint, code) (rate("+ofJob("spotify_api_request_duration_seconds_count")+"[$__rate_interval]))", "{{endpoint}} {{code}}").
-			unit("reqpm", 1).stacked("normal").empty("No requests"),
+			windows("5m").unit("reqpm", 1).stacked("normal").empty("No requests"),
 		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
 			onAlert("SpotifyPollsFailing"), 12, 8).
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
-			unit("suffix: /min", 1).stacked("normal").empty("None failed"),
+			windows("5m").unit("suffix: /min", 1).stacked("normal").empty("None failed"),
 		lines("Spotify's answers take", "Time to the head of an answer of the Web API.", 24, 7).
-			quantiles("spotify_api_request_duration_seconds").unit("s", 2).from(0).empty("No requests"),
+			quantiles("spotify_api_request_duration_seconds").windows("5m").unit("s", 2).from(0).empty("No requests"),
 	}
 }
 
@@ -125,10 +133,10 @@ func historyPanels() []panel {
 			unit("none", 0).limits(good, at(1, bad)).empty("Not known"),
 		stat("Last play", "How long ago the newest play that is recorded ended."+onAlert("SpotifyLongSilence"), "lastNotNull", 4, 4).
 			promNow(perAccount(since(ofAccounts("spotify_last_listen_timestamp_seconds"))), "{{account}}").
-			unit("s", 0).limits(good, at(day, warn), at(3*day, bad)).empty("None yet"),
+			unit("s", 1).limits(good, at(day, warn), at(3*day, bad)).empty("None yet"),
 		bars("Plays recorded", "Plays that were recorded, an hour, by the witness that saw them first: playback while they played, recently_played afterwards, extended_history and account_data by an import.", 16, 8).
 			prom("3600 * sum by (account, witness) (rate("+ofAccounts("spotify_listens_recorded_total")+"[$__rate_interval])) > 0", "{{account}}: {{witness}}").
-			unit("suffix: /h", 0).stacked("normal").empty("None was recorded"),
+			windows("1h").unit("suffix: /h", 0).stacked("normal").empty("None was recorded"),
 		stat("Gaps found", "Holes that were found in the range, those that are closed by now included.", "lastNotNull", 4, 4).
 			promNow("sum by (account) (increase("+ofAccounts("spotify_history_gaps_total")+"[$__range]))", "{{account}}").
 			unit("none", 0).colored(warn).empty("None"),
@@ -151,7 +159,7 @@ func influxPanels() []panel {
 			maps("0", "fails", "", "1", "works", "").limits(bad, at(1, good)).empty("Not configured"),
 		stat("Oldest in the queue", "How long the oldest point waits to be written to InfluxDB."+onAlert("SpotifyInfluxBacklog"), "lastNotNull", 4, 4).
 			promNow(since(oldest)+" or 0 * "+pending, "{{instance}}").
-			unit("s", 0).maps("0", "none waits", "").limits(good, at(900, warn), at(3600, bad)).empty("Not known"),
+			unit("s", 1).maps("0", "none waits", "").limits(good, at(900, warn), at(3600, bad)).empty("Not known"),
 		lines("Queue", "Points that wait to be written to InfluxDB or deleted from it.", 16, 8).
 			prom(pending, "{{instance}}").unit("none", 0).from(0).empty("Not known"),
 		stat("Refused points", "Points that InfluxDB refused for good. They stay in the journal and are missing in boards."+onAlert("SpotifyPointsRejected"), "lastNotNull", 4, 4).
@@ -164,15 +172,15 @@ func influxPanels() []panel {
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_written_total")+"[$__rate_interval]))", "written").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_deleted_total")+"[$__rate_interval]))", "deleted").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_rejected_total")+"[$__rate_interval]))", "refused").
-			unit("suffix: /min", 0).
+			windows("5m").unit("suffix: /min", 0).
 			field("written", fixed(good)).field("deleted", fixed(before)).field("refused", fixed(bad)).empty("None"),
 		bars("Failed requests by cause", "Requests a minute that InfluxDB did not take, and those that had to be repeated. network: is it there? unauthorized, forbidden, not_found: token, organization or bucket are wrong. invalid, unprocessable: points are refused."+
 			onAlert("SpotifyInfluxDown", "SpotifyInfluxRefuses"), 12, 7).
 			prom("60 * sum by (reason) (rate("+ofJob("spotify_influx_write_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
-			unit("suffix: /min", 1).empty("None failed"),
+			windows("5m").unit("suffix: /min", 1).empty("None failed"),
 		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 16, 7).
-			quantiles("spotify_influx_request_duration_seconds").unit("s", 3).from(0).empty("No requests"),
+			quantiles("spotify_influx_request_duration_seconds").windows("5m").unit("s", 3).from(0).empty("No requests"),
 		stat("Last write", "When InfluxDB took a write, an empty one too, or a delete last.", "lastNotNull", 8, 7).
 			promNow("1000 * "+ofJob("spotify_influx_last_success_timestamp_seconds"), "{{instance}}").
 			unit("dateTimeFromNow", 0).colored(before).empty("Never"),

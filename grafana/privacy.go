@@ -1,0 +1,348 @@
+package grafana
+
+import (
+	_ "embed" // privacy.json
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// PrivacyRules are the columns that may be published, as JSON: "allowed" by panel
+// type; "titles" are those of them that hold titles of music and names of artists,
+// which may be any text; words of "never" are in no column's name, whatever
+// "allowed" says.
+//
+//go:embed privacy.json
+var PrivacyRules []byte
+
+// Private is what only this installation knows and nobody else may.
+type Private struct {
+	Secrets  []string // tokens, keys and passwords
+	Accounts []string // the listeners' ids at Spotify
+	Devices  []string // names of the listeners' devices
+}
+
+// Violation is something that would have been published and must not be.
+type Violation struct {
+	Panel string // title; "": the board itself
+	Field string // name of the column, or what else it is
+	Why   string
+}
+
+// String is the violation in a sentence.
+func (v Violation) String() string {
+	where := "board"
+	if v.Panel != "" {
+		where = fmt.Sprintf("panel %q", v.Panel)
+	}
+	return fmt.Sprintf("%s, %s: %s", where, v.Field, v.Why)
+}
+
+// mask stands where a title had something in it that is never published.
+const mask = "•••"
+
+// gate finds what must not be published. It is made for one snapshot.
+type gate struct {
+	allowed map[string][]string
+	titles  []string
+	never   []string
+
+	private    Private
+	location   *time.Location
+	violations []Violation
+	masked     int // titles with something masked in them
+}
+
+func newGate(private Private, location *time.Location) (*gate, error) {
+	var rules struct {
+		Allowed map[string][]string `json:"allowed"`
+		Titles  []string            `json:"titles"`
+		Never   []string            `json:"never"`
+	}
+	if err := json.Unmarshal(PrivacyRules, &rules); err != nil {
+		return nil, fmt.Errorf("read privacy.json: %w", err)
+	}
+	blank := func(text string) bool { return strings.TrimSpace(text) == "" }
+	short := func(secret string) bool { return len(secret) < 6 } // none that anybody would call a secret
+	return &gate{
+		allowed: rules.Allowed, titles: rules.Titles, never: rules.Never,
+		private: Private{
+			Secrets:  slices.DeleteFunc(slices.Clone(private.Secrets), short),
+			Accounts: slices.DeleteFunc(slices.Clone(private.Accounts), blank),
+			Devices:  slices.DeleteFunc(slices.Clone(private.Devices), blank),
+		},
+		location: location,
+	}, nil
+}
+
+// found notes a violation, once.
+func (g *gate) found(panel, field, why string, args ...any) {
+	v := Violation{panel, field, fmt.Sprintf(why, args...)}
+	if !slices.Contains(g.violations, v) {
+		g.violations = append(g.violations, v)
+	}
+}
+
+// check looks through the panels of a board, whose titles it may mask, and then
+// through the snapshot that was made of it.
+func (g *gate) check(panels []*panel) {
+	for _, p := range panels {
+		for _, target := range p.targets {
+			g.filters(p.name(), target)
+		}
+		for i := range p.frames {
+			g.frame(p, &p.frames[i])
+		}
+	}
+}
+
+var (
+	fluxToken = regexp.MustCompile(`"(?:\\.|[^"\\])*"|//[^\n]*`)
+	// source is where a query reads. Each needs both filters.
+	source = regexp.MustCompile(`\bfrom\s*\(\s*bucket\b`)
+	// notIncognito leaves out plays of private sessions, however they are called there.
+	notIncognito = regexp.MustCompile(`\bnot\s+r\.incognito\b|\br\.incognito\s*(?:!=\s*true|==\s*false)\b`)
+	delayed      = regexp.MustCompile(`\$\{?` + delayVariable + `\b`)
+)
+
+// filters finds targets that do not leave out what visitors must not see: private
+// sessions and the last hours. It reads the query as the board has it.
+func (g *gate) filters(panel string, target map[string]any) {
+	field := fmt.Sprintf("target %v", target["refId"])
+	query, _ := target["query"].(string)
+	if query == "" || target["expr"] != nil {
+		g.found(panel, field, "is no Flux query: only those can leave out private sessions and the last hours")
+		return
+	}
+	code := fluxToken.ReplaceAllStringFunc(query, func(found string) string {
+		if strings.HasPrefix(found, "//") {
+			return ""
+		}
+		return found
+	})
+	sources := len(source.FindAllString(code, -1))
+	if len(notIncognito.FindAllString(code, -1)) < max(1, sources) {
+		g.found(panel, field, "does not leave out private sessions: add |> filter(fn: (r) => r.incognito != true)")
+	}
+	if len(delayed.FindAllString(code, -1)) < max(1, sources) {
+		g.found(panel, field, "does not leave out the last hours: end its range ${%s} earlier, a constant variable of the board", delayVariable)
+	}
+}
+
+// frame checks one table of data. Titles that hold what is never published are
+// masked; everything else of the kind is a violation.
+func (g *gate) frame(p *panel, f *frame) {
+	g.text(p.name(), "name of its data", f.Schema.Name)
+	for i := range f.Schema.Fields {
+		field := &f.Schema.Fields[i]
+		where := fmt.Sprintf("field %q", field.Name)
+		g.column(p, where, field.Name)
+		for _, key := range []string{"displayName", "displayNameFromDS"} {
+			text, _ := field.Config[key].(string)
+			g.text(p.name(), where+", its display name", text)
+		}
+		for label, value := range field.Labels {
+			g.column(p, fmt.Sprintf("label %q", label), label)
+			if g.isTitle(label) {
+				field.Labels[label] = g.masking(value)
+			} else {
+				g.text(p.name(), fmt.Sprintf("label %q", label), value)
+			}
+		}
+		if i >= len(f.Data.Values) {
+			continue
+		}
+		title := g.isTitle(field.Name)
+		for row, value := range f.Data.Values[i] {
+			switch value := value.(type) {
+			case string:
+				if title {
+					f.Data.Values[i][row] = g.masking(value)
+					continue
+				}
+				g.text(p.name(), where, value)
+				if minute.MatchString(value) {
+					g.found(p.name(), where, "tells the minute, which is finer than an hour (%q)", value)
+				}
+			case json.Number:
+				g.number(p.name(), where, field.Type, value)
+			}
+		}
+	}
+}
+
+// column finds names of columns and labels that are not allowed in such a panel.
+func (g *gate) column(p *panel, where, name string) {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
+	for _, word := range words {
+		if slices.Contains(g.never, word) {
+			g.found(p.name(), where, "is never published: take the column out of the query, with keep() or drop()")
+			return
+		}
+	}
+	if !slices.Contains(g.allowed[p.kind], name) {
+		g.found(p.name(), where, "is not among what a panel of type %s may publish (%s): rename or drop the column", p.kind, strings.Join(g.allowed[p.kind], ", "))
+	}
+}
+
+func (g *gate) isTitle(column string) bool { return slices.Contains(g.titles, column) }
+
+// minute is a time of day that is no whole hour.
+var minute = regexp.MustCompile(`(?:^|[^0-9:])(?:[01]?[0-9]|2[0-3]):(?:0[1-9]|[1-5][0-9])(?:$|[^0-9])`)
+
+// The values that can only be times: milliseconds of the years 2000 to 2099, and
+// whatever is as large as nanoseconds.
+const (
+	firstTime  = 946_684_800_000
+	lastTime   = 4_102_444_800_000
+	nanosecond = 100_000_000_000_000_000
+)
+
+// number finds times that are finer than an hour, in columns of times and of
+// numbers.
+func (g *gate) number(panel, where, kind string, value json.Number) {
+	ms, err := value.Int64()
+	if err != nil {
+		float, _ := value.Float64()
+		ms = int64(float)
+	}
+	isTime := kind == "time" || ms >= firstTime && ms < lastTime
+	_, offset := time.UnixMilli(ms).In(g.location).Zone()
+	switch {
+	case ms >= nanosecond:
+		g.found(panel, where, "holds times in nanoseconds, which are finer than an hour")
+	case isTime && (ms+int64(offset)*1000)%time.Hour.Milliseconds() != 0:
+		g.found(panel, where, "holds times that are finer than an hour: truncate them to the hour, or label windows by their start")
+	}
+}
+
+var (
+	localFile = regexp.MustCompile(`(?i)spotify:local:\S*|file:/\S*`)
+	person    = regexp.MustCompile(`(?i)spotify:user:\S*|open\.spotify\.com/user/\S*`)
+	// address is whatever may be an IP address.
+	address = regexp.MustCompile(`[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*`)
+)
+
+// text finds what is private in a text that visitors read.
+func (g *gate) text(panel, where, text string) {
+	if kind, _, _ := g.denied(text); kind != "" {
+		g.found(panel, where, "holds %s", kind)
+		return
+	}
+	for _, device := range g.private.Devices {
+		if start, _ := phrase(text, device); start >= 0 {
+			g.found(panel, where, "holds the name of a device")
+		}
+	}
+}
+
+// masking returns a title with everything masked that is never published.
+func (g *gate) masking(title string) string {
+	const most = 20 // in one title; of a stranger one nothing is left
+	masked := title
+	for range most {
+		kind, start, end := g.denied(masked)
+		if kind == "" {
+			if masked != title {
+				g.masked++
+			}
+			return masked
+		}
+		masked = masked[:start] + mask + masked[end:]
+	}
+	g.masked++
+	return mask
+}
+
+// denied finds something in a text that is private wherever it stands, and says what
+// it is; "": there is nothing.
+func (g *gate) denied(text string) (kind string, start, end int) {
+	for _, secret := range g.private.Secrets {
+		if at := strings.Index(text, secret); at >= 0 {
+			return "a token or key", at, at + len(secret)
+		}
+	}
+	for _, account := range g.private.Accounts {
+		if start, end := phrase(text, account); start >= 0 {
+			return "the id of an account", start, end
+		}
+	}
+	if at := localFile.FindStringIndex(text); at != nil {
+		return "the uri of a local file", at[0], at[1]
+	}
+	if at := person.FindStringIndex(text); at != nil {
+		return "the uri of an account", at[0], at[1]
+	}
+	for _, at := range address.FindAllStringIndex(text, -1) {
+		whole := text[at[0]:at[1]]
+		for _, found := range []string{whole, strings.TrimRight(whole, ".:")} { // of a sentence
+			ip, err := netip.ParseAddr(found)
+			if start, end := at[0], at[0]+len(found); err == nil && !ip.IsUnspecified() && alone(text, start, end) {
+				return "an IP address", start, end
+			}
+		}
+	}
+	return "", 0, 0
+}
+
+// phrase finds words in a text where they stand alone: "Bad" is not in "Badlands".
+func phrase(text, words string) (start, end int) {
+	for from := 0; ; {
+		at := strings.Index(text[from:], words)
+		if at < 0 {
+			return -1, -1
+		}
+		start, end = from+at, from+at+len(words)
+		if alone(text, start, end) {
+			return start, end
+		}
+		from = start + 1
+	}
+}
+
+// alone tells whether no letter or digit goes on from a part of a text.
+func alone(text string, start, end int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:start])
+	after, _ := utf8.DecodeRuneInString(text[end:])
+	inWord := func(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+	return !inWord(before) && !inWord(after)
+}
+
+// snapshot checks a snapshot as it would be sent, but for its frames.
+func (g *gate) snapshot(dashboard map[string]any) { g.value("", "dashboard", dashboard) }
+
+// visible are the keys of a dashboard below which texts are read by visitors. Other
+// texts are settings, among which the id of an account or the name of a device can
+// be by chance only: "auto".
+var visible = []string{"title", "description", "content", "text", "label", "tags", "value"}
+
+func (g *gate) value(panel, key string, value any) {
+	switch value := value.(type) {
+	case string:
+		if slices.Contains(visible, key) {
+			g.text(panel, key, value)
+			return
+		}
+		settings := gate{private: Private{Secrets: g.private.Secrets}}
+		if kind, _, _ := settings.denied(value); kind != "" {
+			g.found(panel, key, "holds %s", kind)
+		}
+	case []any:
+		for _, element := range value {
+			g.value(panel, key, element)
+		}
+	case map[string]any:
+		if title, ok := value["title"].(string); ok && value["gridPos"] != nil {
+			panel = title
+		}
+		for name, element := range value {
+			g.value(panel, name, element)
+		}
+	}
+}
