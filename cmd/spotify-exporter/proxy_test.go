@@ -95,7 +95,7 @@ func startProxy(t *testing.T, address, name string, args ...string) {
 }
 
 func TestNginxShowsNothingButTheSnapshot(t *testing.T) {
-	needTool(t, "nginx", "apt-get install nginx-light")
+	needTool(t, "nginx", "apt-get install nginx")
 	grafana, address, dir := newGrafanaDouble(t), freeAddress(t), t.TempDir()
 	for name, content := range map[string]string{
 		"site.conf": recipe(t, "nginx.conf", "SNAPSHOT_KEY", snapshotKey, "127.0.0.1:3000", grafana.Listener.Addr().String(), "listen 80", "listen "+address),
