@@ -1,11 +1,14 @@
 package grafana_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -29,11 +32,12 @@ func TestPrometheus(t *testing.T) {
 		l.hold(t, queryRules)
 		l.canFail(t, queryRules)
 	})
-	boards := readBoards(t)
+	boards, double := readBoards(t), grafanatest.NewUnstarted()
+	double.PrometheusURL = server
 	t.Run("day", func(t *testing.T) {
 		pages := map[string]*page{}
 		for uid, b := range boards {
-			page := &page{t: t, board: b, server: server, source: "spotify-prom", scope: b.scope(t, day.to, time.UTC, nil)}
+			page := &page{t: t, board: b, grafana: double, source: "spotify-prom", scope: b.scope(t, day.to, time.UTC, nil)}
 			page.load()
 			page.check()
 			pages[uid] = page
@@ -45,7 +49,7 @@ func TestPrometheus(t *testing.T) {
 	t.Run("other names", func(t *testing.T) {
 		given := map[string]string{"prometheus": "their-prom", "influx": "their-influx", "job": "music", "bucket": "theirs"}
 		for _, b := range boards {
-			page := &page{t: t, board: b, server: server, source: "their-prom", scope: b.scope(t, day.to, time.UTC, given)}
+			page := &page{t: t, board: b, grafana: double, source: "their-prom", scope: b.scope(t, day.to, time.UTC, given)}
 			page.load()
 			page.check()
 			for _, q := range b.targets() {
@@ -59,7 +63,7 @@ func TestPrometheus(t *testing.T) {
 	})
 	t.Run("nothing scraped", func(t *testing.T) {
 		for _, b := range boards {
-			page := &page{t: t, board: b, server: server, source: "spotify-prom", scope: b.scope(t, day.from.AddDate(-1, 0, 0), time.UTC, nil)}
+			page := &page{t: t, board: b, grafana: double, source: "spotify-prom", scope: b.scope(t, day.from.AddDate(-1, 0, 0), time.UTC, nil)}
 			page.load()
 			for where, answer := range page.answers {
 				for _, s := range answer {
@@ -101,8 +105,8 @@ var atTheEnd = []struct {
 type page struct {
 	t       *testing.T
 	board   *board
-	server  string // address of Prometheus
-	source  string // uid of its data source
+	grafana *grafanatest.Server
+	source  string // uid under which its Prometheus is asked
 	scope   *grafana.Scope
 	answers map[string][]series // by target
 }
@@ -131,119 +135,108 @@ func (p *page) load() {
 			continue
 		}
 		target := q.expanded(p.t, p.scope)
-		if uid := target["datasource"].(map[string]any)["uid"]; uid != p.source {
-			p.t.Errorf("%s asks %v", q.where, uid)
-		}
-		if q.variable != nil {
-			p.variable(&q, target["query"].(string))
-			continue
+		object := target["datasource"].(map[string]any)
+		if object["uid"] != p.source {
+			p.t.Errorf("%s asks %v", q.where, object)
 		}
 		var err error
-		macros := grafanatest.Macros{From: p.scope.Range.From, To: p.scope.Range.To, ScrapeInterval: scrapeEvery}
-		lowest := scrapeEvery
-		if q.panel != nil && q.panel.Interval != "" {
-			if lowest, err = time.ParseDuration(q.panel.Interval); err != nil {
-				p.t.Errorf("%s: %v", q.where, err)
-			}
+		if q.variable != nil {
+			p.answers[q.where], err = p.offered(target["query"].(string))
+		} else {
+			object["uid"] = grafanatest.PrometheusUID
+			p.answers[q.where], err = p.ask(&q, target)
 		}
-		macros.Interval = p.scope.Range.Interval(points, lowest)
-		expr, step, err := macros.PromQL(target["expr"].(string), "")
 		if err != nil {
 			p.t.Errorf("%s: %v", q.where, err)
-			continue
-		}
-		form := url.Values{"query": {expr}, "time": {unix(macros.To)}}
-		path := "/api/v1/query"
-		if target["range"] == true {
-			path, form = "/api/v1/query_range", url.Values{
-				"query": {expr}, "step": {fmt.Sprint(step.Seconds())},
-				"start": {unix(macros.From.Truncate(step))}, "end": {unix(macros.To.Truncate(step))},
-			}
-		}
-		var data struct {
-			Result []struct {
-				Metric map[string]string
-				Value  []any
-				Values [][]any
-			}
-		}
-		if err := p.get(path, form, &data); err != nil {
-			p.t.Errorf("%s: %v\n%s", q.where, err, expr)
-		}
-		p.answers[q.where] = nil
-		for _, result := range data.Result {
-			s := series{labels: result.Metric, legend: legend(fmt.Sprint(target["legendFormat"]), result.Metric)}
-			if result.Value != nil {
-				result.Values = [][]any{result.Value}
-			}
-			for _, pair := range result.Values {
-				value, err := strconv.ParseFloat(pair[1].(string), 64)
-				if err != nil {
-					p.t.Fatal(err)
-				}
-				s.values = append(s.values, value)
-			}
-			p.answers[q.where] = append(p.answers[q.where], s)
 		}
 	}
 }
 
-func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+// ask sends a target of a panel or an annotation.
+func (p *page) ask(q *target, target map[string]any) ([]series, error) {
+	lowest := scrapeEvery
+	if q.panel != nil && q.panel.Interval != "" {
+		var err error
+		if lowest, err = time.ParseDuration(q.panel.Interval); err != nil {
+			return nil, err
+		}
+	}
+	target["intervalMs"] = p.scope.Range.Interval(points, lowest).Milliseconds()
+	target["maxDataPoints"] = points
+	content, err := json.Marshal(map[string]any{
+		"from": strconv.FormatInt(p.scope.Range.From.UnixMilli(), 10), "to": strconv.FormatInt(p.scope.Range.To.UnixMilli(), 10),
+		"queries": []any{target},
+	})
+	if err != nil {
+		return nil, err
+	}
+	request := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/api/ds/query", bytes.NewReader(content))
+	request.Header.Set("Authorization", "Bearer "+p.grafana.Token(grafanatest.Viewer))
+	recorder := httptest.NewRecorder()
+	p.grafana.ServeHTTP(recorder, request)
+	var answer struct {
+		Message string
+		Results map[string]struct {
+			Error  string
+			Frames []grafanatest.Frame
+		}
+	}
+	if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil {
+		return nil, err
+	}
+	result := answer.Results[target["refId"].(string)]
+	if recorder.Code != http.StatusOK {
+		return nil, fmt.Errorf("%d %s %s", recorder.Code, answer.Message, result.Error)
+	}
+	var all []series
+	for _, frame := range result.Frames {
+		if len(frame.Schema.Fields) == 0 {
+			continue // Prometheus had nothing
+		}
+		s := series{legend: frame.Schema.Name, labels: frame.Schema.Fields[1].Labels}
+		for _, value := range frame.Data.Values[1] {
+			number, ok := value.(float64)
+			if !ok {
+				number = math.NaN()
+			}
+			s.values = append(s.values, number)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
 
-// variable asks for the values of a variable and notes each as a series.
-func (p *page) variable(q *target, query string) {
-	p.t.Helper()
+// offered asks for the values of a variable, as the data source of Grafana's page does,
+// and returns each as a series.
+func (p *page) offered(query string) ([]series, error) {
 	match := labelValues.FindStringSubmatch(query)
 	if match == nil {
-		p.t.Errorf("%s: %s is no label_values(metric, label)", q.where, query)
-		return
+		return nil, fmt.Errorf("%s is no label_values(metric, label)", query)
 	}
-	var values []string
-	form := url.Values{"match[]": {match[1]}, "start": {unix(p.scope.Range.From)}, "end": {unix(p.scope.Range.To)}}
-	if err := p.get("/api/v1/label/"+match[2]+"/values?"+form.Encode(), nil, &values); err != nil {
-		p.t.Errorf("%s: %v", q.where, err)
+	form := url.Values{"match[]": {match[1]}}
+	for name, at := range map[string]time.Time{"start": p.scope.Range.From, "end": p.scope.Range.To} {
+		form.Set(name, strconv.FormatInt(at.Unix(), 10))
 	}
-	for _, value := range values {
-		p.answers[q.where] = append(p.answers[q.where], series{legend: value, values: []float64{1}})
-	}
-}
-
-// get calls Prometheus; it posts a form, if there is one.
-func (p *page) get(path string, form url.Values, data any) error {
-	method, content := http.MethodGet, ""
-	if form != nil {
-		method, content = http.MethodPost, form.Encode()
-	}
-	request, err := http.NewRequestWithContext(p.t.Context(), method, p.server+path, strings.NewReader(content))
+	response, err := http.Get(p.grafana.PrometheusURL + "/api/v1/label/" + match[2] + "/values?" + form.Encode())
 	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
-	answer := struct {
-		Error    string
-		Warnings []string
-		Infos    []string
-		Data     any
-	}{Data: data}
+	var answer struct {
+		Error string
+		Data  []string
+	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return err
+		return nil, err
 	}
-	if answer.Error != "" || len(answer.Warnings)+len(answer.Infos) > 0 {
-		return fmt.Errorf("%s %v %v", answer.Error, answer.Warnings, answer.Infos)
+	if answer.Error != "" {
+		return nil, errors.New(answer.Error)
 	}
-	return nil
-}
-
-// legend writes a legend as the Prometheus data source does.
-func legend(format string, labels map[string]string) string {
-	return legendLabel.ReplaceAllStringFunc(format, func(found string) string {
-		return labels[legendLabel.FindStringSubmatch(found)[1]]
-	})
+	var all []series
+	for _, value := range answer.Data {
+		all = append(all, series{legend: value, values: []float64{1}})
+	}
+	return all, nil
 }
 
 // check wants of each answer what the type of its panel needs.
