@@ -10,6 +10,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // Describe implements prometheus.Collector.
@@ -46,6 +47,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if m.options.Influx != nil {
 		f.collectInflux(ch, m.options.Influx())
+	}
+	if m.options.Snapshot != nil {
+		f.collectSnapshot(ch, m.options.Snapshot())
 	}
 	m.spotifyDuration.Collect(ch)
 	m.influxDuration.Collect(ch)
@@ -133,6 +137,18 @@ func (f *families) collectInflux(ch chan<- prometheus.Metric, state influx.State
 	}
 	for account, ratio := range state.HeldRatio {
 		f.heldRatio.send(ch, ratio, label(account), "influx")
+	}
+}
+
+func (f *families) collectSnapshot(ch chan<- prometheus.Metric, state grafana.State) {
+	if published := state.Published; published != nil {
+		f.snapshotLastSuccess.sendTime(ch, published.At)
+		f.snapshotDuration.send(ch, published.Duration.Seconds())
+		f.snapshotSize.send(ch, float64(published.Size))
+		f.snapshotPanels.send(ch, float64(published.Panels))
+	}
+	for reason, failures := range state.Failures {
+		f.snapshotFailures.send(ch, float64(failures), string(reason))
 	}
 }
 

@@ -52,6 +52,8 @@ type families struct {
 	journalPlays, pending, rejected, oldestPending, journalSize, diskFree  family
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
 	writeFailures, bucketWarning                                           family
+
+	snapshotLastSuccess, snapshotDuration, snapshotSize, snapshotPanels, snapshotFailures family
 }
 
 func newFamilies() families {
@@ -146,6 +148,17 @@ func newFamilies() families {
 		"Requests to InfluxDB that it did not take, by why.", "reason")
 	f.bucketWarning = gauge("spotify_influx_bucket_warning",
 		"Whether the bucket's settings are wrong for a life of listening: it forgets points, or keeps them in short shard groups. What to do is on the status page.")
+
+	f.snapshotLastSuccess = gauge("spotify_snapshot_last_success_timestamp_seconds",
+		"When the public snapshot was published last; absent if it never was.")
+	f.snapshotDuration = gauge("spotify_snapshot_duration_seconds",
+		"How long the last publishing of the snapshot took, from reading the board to seeing it as a visitor.")
+	f.snapshotSize = gauge("spotify_snapshot_size_bytes",
+		"Size of the snapshot that was published last.")
+	f.snapshotPanels = gauge("spotify_snapshot_panels",
+		"Panels with data in the snapshot that was published last.")
+	f.snapshotFailures = counter("spotify_snapshot_failures_total",
+		"Times that the snapshot could not be published, by why. Visitors keep the old one.", "reason")
 	return f
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // Options are where Metrics reads from. Its funcs are called at every scrape, by
@@ -24,6 +25,8 @@ type Options struct {
 	Collector func() collector.State
 	// Influx returns the InfluxDB writer's state; nil if none is configured.
 	Influx func() influx.State
+	// Snapshot returns the state of the publisher; nil if nothing is published.
+	Snapshot func() grafana.State
 	// Journal returns the journal's state. While it fails, the journal's series
 	// are absent.
 	Journal func(context.Context) (journal.State, error)
