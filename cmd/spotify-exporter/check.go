@@ -55,6 +55,7 @@ func (command checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	c.accounts(ctx, j)
 	c.influx(ctx, j)
+	c.snapshot(ctx, j)
 	c.alerts(ctx, command.Alert)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

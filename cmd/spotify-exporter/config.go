@@ -49,6 +49,13 @@ type environment struct {
 	WebConfigFile           string `envconfig:"WEB_CONFIG_FILE" help:"file of the exporter toolkit for TLS and passwords"`
 	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"false keeps the name of what plays out of /metrics and the status page"`
 	AlertmanagerURL         string `envconfig:"ALERTMANAGER_URL" help:"address of Alertmanager, such as http://localhost:9093, for check; if empty, nobody is told when something fails"`
+	GrafanaURL              string `envconfig:"GRAFANA_URL" help:"address of Grafana, such as http://localhost:3000, for the snapshot; if empty, there is none"`
+	GrafanaToken            string `envconfig:"GRAFANA_TOKEN" help:"token of a service account in Grafana with the role Editor"`
+	GrafanaTokenFile        string `envconfig:"GRAFANA_TOKEN_FILE" help:"file with the token"`
+	GrafanaPublicURL        string `envconfig:"GRAFANA_PUBLIC_URL" help:"address of Grafana for visitors of the snapshot; if empty, GRAFANA_URL"`
+	SnapshotInterval        string `envconfig:"SNAPSHOT_INTERVAL" help:"how often run publishes the snapshot, 10m to 24h; if empty, never"`
+	SnapshotDelay           string `envconfig:"SNAPSHOT_DELAY" default:"24h" help:"how much of the last hours the snapshot leaves out, 1h to 720h"`
+	SnapshotDashboard       string `envconfig:"SNAPSHOT_DASHBOARD" default:"spotify-public" help:"uid of the board that is published"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
 }
@@ -86,8 +93,14 @@ type config struct {
 	NowPlayingInfo   bool
 	AlertmanagerURL  string // "": none
 	NobodyTold       bool   // of failures, and that is worth a word: false for the demo
-	LogLevel         slog.Level
-	LogFormat        string // "": by the kind of output
+
+	GrafanaURL, GrafanaPublicURL    string // "": no Grafana
+	GrafanaToken                    spotify.Secret
+	SnapshotInterval, SnapshotDelay time.Duration // interval 0: never by itself
+	SnapshotDashboard               string
+
+	LogLevel  slog.Level
+	LogFormat string // "": by the kind of output
 
 	Warnings []string // about variables that may be meant for this program and are not
 }
@@ -227,6 +240,9 @@ func (env *environment) check(needed need) (config, []error) {
 		c.AlertmanagerURL, err = address("ALERTMANAGER_URL", env.AlertmanagerURL)
 		wrong(err)
 	}
+	for _, mistake := range env.checkSnapshot(&c) {
+		wrong(mistake)
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, env.LogLevel) || c.LogLevel.UnmarshalText([]byte(env.LogLevel)) != nil {
 		wrong(given("LOG_LEVEL", "must be debug, info, warn or error", env.LogLevel))
 	}
@@ -264,6 +280,53 @@ func (env *environment) checkInflux(c *config) (mistakes []error) {
 	}
 	return mistakes
 }
+
+// checkSnapshot takes over the GRAFANA_… and SNAPSHOT_… variables.
+func (env *environment) checkSnapshot(c *config) (mistakes []error) {
+	wrong := func(err error) {
+		if err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
+	var err error
+	if env.GrafanaURL != "" {
+		c.GrafanaURL, err = address("GRAFANA_URL", env.GrafanaURL)
+		wrong(err)
+	}
+	token := env.GrafanaToken + env.GrafanaTokenFile
+	if wanted := token + env.GrafanaPublicURL + env.SnapshotInterval; env.GrafanaURL == "" && wanted != "" {
+		wrong(errors.New("GRAFANA_URL: required if GRAFANA_TOKEN, GRAFANA_PUBLIC_URL or SNAPSHOT_INTERVAL is set; it is the address of Grafana, such as http://localhost:3000"))
+	}
+	c.GrafanaToken, err = secret("GRAFANA_TOKEN", env.GrafanaToken, env.GrafanaTokenFile)
+	wrong(err)
+	if token == "" && env.SnapshotInterval != "" {
+		wrong(errNoGrafanaToken)
+	}
+	c.GrafanaPublicURL = c.GrafanaURL
+	if env.GrafanaPublicURL != "" {
+		c.GrafanaPublicURL, err = address("GRAFANA_PUBLIC_URL", env.GrafanaPublicURL)
+		wrong(err)
+	}
+	if env.SnapshotInterval != "" {
+		c.SnapshotInterval, err = time.ParseDuration(env.SnapshotInterval)
+		if err != nil || c.SnapshotInterval < 10*time.Minute || c.SnapshotInterval > 24*time.Hour {
+			wrong(given("SNAPSHOT_INTERVAL", "must be a duration from 10m to 24h, or empty", env.SnapshotInterval))
+		}
+	}
+	c.SnapshotDelay, err = time.ParseDuration(env.SnapshotDelay)
+	if err != nil || c.SnapshotDelay < time.Hour || c.SnapshotDelay > 720*time.Hour {
+		wrong(given("SNAPSHOT_DELAY", "must be a duration from 1h to 720h", env.SnapshotDelay))
+	}
+	c.SnapshotDashboard = env.SnapshotDashboard
+	if !dashboardUID.MatchString(env.SnapshotDashboard) {
+		wrong(given("SNAPSHOT_DASHBOARD", "must be the uid of a board, 1 to 40 of letters, digits, - and _: the part after /d/ in its address", env.SnapshotDashboard))
+	}
+	return mistakes
+}
+
+var errNoGrafanaToken = errors.New(`GRAFANA_TOKEN: required for the snapshot; make one in Grafana under "Administration › Users and access › Service accounts", with the role Editor, or set GRAFANA_TOKEN_FILE`)
+
+var dashboardUID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,40}$`)
 
 // given is the error of a value that is not a secret.
 func given(name, rule, value string) error {
@@ -355,7 +418,7 @@ func unknownVariables(environ []string) (warnings []string) {
 	}
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
-		ours := strings.HasPrefix(name, "SPOTIFY_") || strings.HasPrefix(name, "INFLUX_") || strings.HasPrefix(name, "GRAFANA_")
+		ours := strings.HasPrefix(name, "SPOTIFY_") || strings.HasPrefix(name, "INFLUX_") || strings.HasPrefix(name, "GRAFANA_") || strings.HasPrefix(name, "SNAPSHOT_")
 		if !ours || slices.Contains(known, name) || slices.Contains(stack, name) || serviceLink.MatchString(name) {
 			continue
 		}

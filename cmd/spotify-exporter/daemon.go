@@ -18,6 +18,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // daemon is what run and demo start: collecting, exporting and serving, which
@@ -38,7 +39,8 @@ type daemon struct {
 type parts struct {
 	journal   *journal.Journal
 	collector *collector.Collector
-	influx    *influx.Exporter // nil: the journal is the only store
+	influx    *influx.Exporter   // nil: the journal is the only store
+	snapshot  *grafana.Publisher // nil: nothing is published
 }
 
 // run runs until ctx ends. It serves while the journal is still being opened,
@@ -69,6 +71,9 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 	})
 	if opened.influx != nil {
 		tasks.Go(func() error { return opened.influx.Run(ctx) })
+	}
+	if opened.snapshot != nil {
+		tasks.Go(func() error { return opened.snapshot.Run(ctx) }) // which ends with ctx, whatever fails
 	}
 	return errors.Join(tasks.Wait(), opened.journal.Close())
 }
@@ -108,6 +113,11 @@ func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 		Log:           log,
 		Recorded:      d.recorded,
 	})}
+	if d.config.SnapshotInterval > 0 {
+		if p.snapshot, err = d.config.newSnapshot(j, d.log.With("component", "snapshot")); err != nil {
+			return nil, err
+		}
+	}
 	if d.config.InfluxURL == "" {
 		return p, nil
 	}
@@ -140,6 +150,14 @@ func (d *daemon) newMetrics() *prom.Metrics {
 				return p.influx.State()
 			}
 			return influx.State{}
+		}
+	}
+	if d.config.SnapshotInterval > 0 {
+		options.Snapshot = func() grafana.State {
+			if p := d.parts.Load(); p != nil {
+				return p.snapshot.State()
+			}
+			return grafana.State{}
 		}
 	}
 	return prom.New(options)

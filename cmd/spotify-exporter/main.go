@@ -43,20 +43,21 @@ type program struct {
 
 // commands is the command line. Each command is a file of its own.
 type commands struct {
-	Run     runCommand     `cmd:"" default:"1" help:"Record what is listened to, until stopped (default)."`
-	Login   loginCommand   `cmd:"" help:"Give this program leave to see what an account plays."`
-	Check   checkCommand   `cmd:"" help:"Test whether run would work, part by part, and say what to do."`
-	Import  importCommand  `cmd:"" help:"Import Spotify's privacy exports, of years in seconds."`
-	Plays   playsCommand   `cmd:"" help:"Print recorded plays."`
-	Explain explainCommand `cmd:"" help:"Tell why a play is recorded as it is."`
-	Gaps    gapsCommand    `cmd:"" help:"List holes in the history."`
-	Replay  replayCommand  `cmd:"" help:"Send plays to InfluxDB again."`
-	Setup   setupCommand   `cmd:"" help:"Prepare InfluxDB, and tokens for it and Grafana that may do what they must and no more."`
-	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the journal to a file, beside run."`
-	Restore restoreCommand `cmd:"" help:"Make a backup the journal, where there is none."`
-	Demo    demoCommand    `cmd:"" help:"Show all of it at work, with a simulated Spotify; needs nothing."`
-	Health  healthCommand  `cmd:"" help:"Ask the running exporter on this machine whether it serves, for containers."`
-	Version versionCommand `cmd:"" help:"Print which version this is."`
+	Run      runCommand      `cmd:"" default:"1" help:"Record what is listened to, until stopped (default)."`
+	Login    loginCommand    `cmd:"" help:"Give this program leave to see what an account plays."`
+	Check    checkCommand    `cmd:"" help:"Test whether run would work, part by part, and say what to do."`
+	Import   importCommand   `cmd:"" help:"Import Spotify's privacy exports, of years in seconds."`
+	Plays    playsCommand    `cmd:"" help:"Print recorded plays."`
+	Explain  explainCommand  `cmd:"" help:"Tell why a play is recorded as it is."`
+	Gaps     gapsCommand     `cmd:"" help:"List holes in the history."`
+	Replay   replayCommand   `cmd:"" help:"Send plays to InfluxDB again."`
+	Snapshot snapshotCommand `cmd:"" help:"Publish the public board as a snapshot, with a link that stays."`
+	Setup    setupCommand    `cmd:"" help:"Prepare InfluxDB, and tokens for it and Grafana that may do what they must and no more."`
+	Backup   backupCommand   `cmd:"" help:"Write a consistent copy of the journal to a file, beside run."`
+	Restore  restoreCommand  `cmd:"" help:"Make a backup the journal, where there is none."`
+	Demo     demoCommand     `cmd:"" help:"Show all of it at work, with a simulated Spotify; needs nothing."`
+	Health   healthCommand   `cmd:"" help:"Ask the running exporter on this machine whether it serves, for containers."`
+	Version  versionCommand  `cmd:"" help:"Print which version this is."`
 }
 
 // run is main with everything given.

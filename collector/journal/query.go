@@ -165,6 +165,24 @@ func (j *Journal) Accounts(ctx context.Context) ([]string, error) {
 	return accounts, rows.Err()
 }
 
+// Devices returns the names of all devices of recorded plays, of all accounts.
+func (j *Journal) Devices(ctx context.Context) ([]string, error) {
+	rows, err := j.db.QueryContext(ctx, "SELECT DISTINCT device FROM play WHERE device != '' ORDER BY device")
+	if err != nil {
+		return nil, fmt.Errorf("read devices: %w", err)
+	}
+	defer rows.Close()
+	var devices []string
+	for rows.Next() {
+		var device string
+		if err := rows.Scan(&device); err != nil {
+			return nil, fmt.Errorf("read devices: %w", err)
+		}
+		devices = append(devices, device)
+	}
+	return devices, rows.Err()
+}
+
 // Playback returns what the tracker has stored as open, nil if nothing.
 func (j *Journal) Playback(ctx context.Context, account string) ([]byte, error) {
 	var open []byte
