@@ -24,12 +24,14 @@ type backupCommand struct {
 	Overwrite bool   `help:"Replace the file if it is there."`
 }
 
-// What is in a backup, which is a tar file: the journal, tokens/ALIAS.json if they
-// are wanted, and last the checksums as sha256sum writes them.
+// What is in a backup, which is a tar file: the journal, what makes the link of
+// the snapshot stay the same if there is one, tokens/ALIAS.json if they are wanted,
+// and last the checksums as sha256sum writes them.
 const (
-	backupJournal = "journal.db"
-	backupTokens  = "tokens"
-	backupSums    = "SHA256SUMS"
+	backupJournal  = "journal.db"
+	backupSnapshot = "snapshot.json" // of a grafana.Publisher
+	backupTokens   = "tokens"
+	backupSums     = "SHA256SUMS"
 )
 
 // Run writes the state of one moment, beside a daemon that goes on.
@@ -47,14 +49,8 @@ func (c *backupCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer j.Close()
 	made := backup{at: p.clock.Now().Truncate(time.Second)} // as tar files tell it
-	if c.Tokens {
-		made.tokens, err = config.tokens().Aliases()
-		if err != nil && len(made.tokens) == 0 {
-			return err
-		}
-		if err != nil {
-			fmt.Fprintf(p.stderr, "Left out: %v.\n", err)
-		}
+	if made.names, err = c.names(&config); err != nil {
+		return err
 	}
 	if c.File == "-" {
 		err = made.toStream(ctx, j, &config, p.stdout)
@@ -64,19 +60,39 @@ func (c *backupCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	logins := "without logins"
-	if len(made.tokens) > 0 {
-		logins = "with the logins of: " + strings.Join(made.tokens, ", ")
-	}
-	fmt.Fprintf(p.stderr, "The journal as of %s, %s, %s.\n", made.at.In(config.Zones.of("")).Format(time.DateTime), humanize.IBytes(uint64(made.size)), logins)
+	fmt.Fprintf(p.stderr, "The journal as of %s, %s%s.\n", made.at.In(config.Zones.of("")).Format(time.DateTime), humanize.IBytes(uint64(made.size)), with(made.names))
 	return nil
+}
+
+// names returns what of DATA_DIR goes with the journal.
+func (c *backupCommand) names(config *config) ([]string, error) {
+	var names []string
+	if _, err := os.Lstat(filepath.Join(config.DataDir, backupSnapshot)); err == nil {
+		names = append(names, backupSnapshot)
+	}
+	if !c.Tokens {
+		return names, nil
+	}
+	aliases, err := config.tokens().Aliases()
+	for _, alias := range aliases {
+		names = append(names, backupTokens+"/"+alias+".json")
+	}
+	return names, err
+}
+
+// with lists files behind a sentence.
+func with(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ", with " + strings.Join(names, ", ")
 }
 
 // backup is a backup that is being made.
 type backup struct {
-	at     time.Time
-	tokens []string // aliases
-	size   int64    // of all files so far
+	at    time.Time
+	names []string // files of DATA_DIR
+	size  int64    // of all files so far
 
 	tar  *tar.Writer
 	sums strings.Builder
@@ -145,9 +161,8 @@ func (b *backup) write(ctx context.Context, j *journal.Journal, c *config, dir s
 	if err := b.add(backupJournal, journalCopy); err != nil {
 		return err
 	}
-	for _, alias := range b.tokens {
-		path := c.tokens().Path(alias)
-		if err := b.add(backupTokens+"/"+filepath.Base(path), path); err != nil {
+	for _, name := range b.names {
+		if err := b.add(name, filepath.Join(c.DataDir, filepath.FromSlash(name))); err != nil {
 			return err
 		}
 	}

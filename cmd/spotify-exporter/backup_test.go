@@ -22,6 +22,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // TestBackupUnderLoad takes backups while a daemon records and something else
@@ -91,7 +92,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	want := rows(t, c.journalPath())
 	restored := filepath.Join(t.TempDir(), "new") // as on a new machine
 	t.Setenv("DATA_DIR", restored)
-	if _, errs := command(t, exitDone, "restore", file); !strings.Contains(errs, "with the logins of: me.") || !strings.Contains(errs, "replay --rebuild") {
+	if _, errs := command(t, exitDone, "restore", file); !strings.Contains(errs, ", with tokens/me.json.") || !strings.Contains(errs, "replay --rebuild") {
 		t.Errorf("restore says: %s", errs)
 	}
 	onlyThese(t, restored, "journal.db", "journal.db.lock", "tokens")
@@ -253,11 +254,35 @@ func TestBackupFile(t *testing.T) {
 	}
 	var errs output
 	p := &program{stdin: strings.NewReader(stream), stdout: io.Discard, stderr: &errs}
-	if exit := p.run(t.Context(), []string{"restore", "-"}); exit != exitDone || !strings.Contains(errs.String(), "Restored: 1 plays") || !strings.Contains(errs.String(), "Logins that were there stay: me.") {
+	if exit := p.run(t.Context(), []string{"restore", "-"}); exit != exitDone || !strings.Contains(errs.String(), "Restored: 1 plays") || !strings.Contains(errs.String(), "What was there already stays: tokens/me.json\n") {
 		t.Errorf("restore -: %d, %s", exit, errs.String())
 	}
 	if content, err := os.ReadFile(mine); err != nil || string(content) != "newer" {
 		t.Errorf("the newer login is %q (%v)", content, err)
+	}
+}
+
+func TestTheLinkOfTheSnapshotOutlivesARestore(t *testing.T) {
+	setEnvironment(t, nil)
+	recordOne(t)
+	link := func() string {
+		t.Helper()
+		publisher, err := grafana.New(grafana.Options{URL: "http://grafana:3000", Dir: os.Getenv("DATA_DIR")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		link, err := publisher.Link()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return link
+	}
+	want, file := link(), filepath.Join(t.TempDir(), "spotify.tar")
+	command(t, exitDone, "backup", file)
+	t.Setenv("DATA_DIR", t.TempDir())
+	command(t, exitDone, "restore", file)
+	if got := link(); got != want {
+		t.Errorf("link %s, want %s", got, want)
 	}
 }
 

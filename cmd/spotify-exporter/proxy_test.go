@@ -16,7 +16,7 @@ import (
 )
 
 // snapshotKey is one as the publisher makes it.
-const snapshotKey = "q3vxm2kd7hzt5w9bj4nc8rf6ys1gpael"
+const snapshotKey = "5f1c09a7be3d42688e90d4b7a61f2c3e"
 
 // grafanaDouble answers everything, and notes what it was asked.
 type grafanaDouble struct {

@@ -23,8 +23,8 @@ type restoreCommand struct {
 	File string `arg:"" help:"What backup has written, or - for standard input."`
 }
 
-// Run makes a backup the journal, where there is none and no daemon runs. Logins
-// that are there stay: they are newer.
+// Run makes a backup the journal, where there is none and no daemon runs. Other
+// files that are there stay: they are newer.
 func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 	config, err := loadConfig(anyConfig)
 	if err != nil {
@@ -57,9 +57,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 		return fmt.Errorf("restore: %w", err)
 	}
-	logins, err := from.restoreLogins(config.tokens())
+	restored, kept, err := from.moveTo(config.DataDir)
 	if err != nil {
-		return fmt.Errorf("restore: the journal is there; logins are not: %w", err)
+		return fmt.Errorf("restore: the journal is there, but not all that was with it: %w", err)
 	}
 
 	j, err := config.openJournal(ctx, p.clock)
@@ -75,7 +75,10 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	at := from.at.In(config.Zones.of("")).Format(time.DateTime)
-	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s, %s\n", humanize.Comma(state.Plays), at, logins)
+	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s%s.\n", humanize.Comma(state.Plays), at, with(restored))
+	if len(kept) > 0 {
+		fmt.Fprintf(p.stderr, "What was there already stays: %s\n", strings.Join(kept, ", "))
+	}
 	fmt.Fprintf(p.stderr, "InfluxDB is as it was. What it has of the time after %s is not in the journal; import brings it back.\n"+
 		"To send everything to InfluxDB again: spotify-exporter replay. To have nothing else in it: spotify-exporter replay --rebuild.\n", at)
 	return nil
@@ -83,8 +86,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 
 // unpacked is a backup whose files are in a folder, checked.
 type unpacked struct {
-	at     time.Time
-	tokens spotify.Tokens
+	dir   string
+	at    time.Time
+	names []string // what there is beside the journal
 }
 
 // errNoBackup is the error of unpack for another kind of file.
@@ -93,8 +97,8 @@ var errNoBackup = errors.New("is no backup that spotify-exporter has written")
 // unpack writes the files of a backup to dir, which is empty, and compares their
 // checksums.
 func unpack(in io.Reader, dir string) (unpacked, error) {
-	from := unpacked{tokens: spotify.Tokens{Dir: filepath.Join(dir, backupTokens)}}
-	if err := os.Mkdir(from.tokens.Dir, 0o700); err != nil {
+	from := unpacked{dir: dir}
+	if err := os.Mkdir(filepath.Join(dir, backupTokens), 0o700); err != nil {
 		return from, err
 	}
 	var found, listed strings.Builder
@@ -117,9 +121,12 @@ func unpack(in io.Reader, dir string) (unpacked, error) {
 			}
 			continue
 		}
-		if header.Name == backupJournal {
+		switch {
+		case header.Name == backupJournal:
 			from.at = header.ModTime
-		} else if !isTokenFile(header.Name) {
+		case header.Name == backupSnapshot, isTokenFile(header.Name):
+			from.names = append(from.names, header.Name)
+		default:
 			return from, fmt.Errorf("%w: %q is in it", errNoBackup, header.Name)
 		}
 		sum, err := extract(files, filepath.Join(dir, filepath.FromSlash(header.Name)))
@@ -164,35 +171,23 @@ func extract(in io.Reader, path string) (string, error) {
 	return fmt.Sprintf("%x", sum.Sum(nil)), errors.Join(err, file.Close())
 }
 
-// restoreLogins moves the logins to where there are none of the same name, and
-// tells what became of them.
-func (from unpacked) restoreLogins(to spotify.Tokens) (string, error) {
-	aliases, err := from.tokens.Aliases()
-	if err != nil || len(aliases) == 0 {
-		return "without logins.", err
-	}
-	if err := os.MkdirAll(to.Dir, 0o700); err != nil {
-		return "", err
-	}
-	var restored, kept []string
-	for _, alias := range aliases {
-		if _, err := os.Lstat(to.Path(alias)); err == nil {
-			kept = append(kept, alias)
+// moveTo moves all but the journal to where there is no file of the same name.
+func (from unpacked) moveTo(dir string) (restored, kept []string, err error) {
+	for _, name := range from.names {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if _, err := os.Lstat(path); err == nil {
+			kept = append(kept, name)
 			continue
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+			return restored, kept, err
 		}
-		if err := os.Rename(from.tokens.Path(alias), to.Path(alias)); err != nil {
-			return "", err
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return restored, kept, err
 		}
-		restored = append(restored, alias)
+		if err := os.Rename(filepath.Join(from.dir, filepath.FromSlash(name)), path); err != nil {
+			return restored, kept, err
+		}
+		restored = append(restored, name)
 	}
-	text := "with the logins of: " + strings.Join(restored, ", ") + "."
-	if len(restored) == 0 {
-		text = "without logins."
-	}
-	if len(kept) > 0 {
-		text += " Logins that were there stay: " + strings.Join(kept, ", ") + "."
-	}
-	return text, nil
+	return restored, kept, nil
 }
