@@ -7,5 +7,6 @@ import "embed"
 // are printed by the generator in boards, which is where to change them.
 //
 //go:generate go run ./boards dashboards
+//go:generate go test ../cmd/spotify-exporter -run GeneratedManifests -update
 //go:embed dashboards/*.json
 var Dashboards embed.FS
