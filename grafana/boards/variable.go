@@ -81,9 +81,12 @@ func prometheusVariable() variable {
 	}
 }
 
-// bucketVariable names the bucket, for a Grafana or InfluxDB that was there before.
+// bucketVariable names the bucket: the one that the data source is provisioned with, or
+// another, for a Grafana or InfluxDB that was there before.
 func bucketVariable() variable {
-	return textVariable("bucket", "Bucket", "Bucket in InfluxDB that the exporter writes to (INFLUX_BUCKET).", "spotify")
+	v := fluxVariable("bucket", "Bucket", "Bucket in InfluxDB that the exporter writes to (INFLUX_BUCKET). The default one of the data source, or another that it may read.", "readable()")
+	v.Hide = hidden
+	return v
 }
 
 // jobVariable names the scrape job.
