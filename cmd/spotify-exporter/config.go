@@ -67,6 +67,7 @@ type stackEnvironment struct {
 	GrafanaPort      string `envconfig:"GRAFANA_PORT" default:"3000" help:"port of this machine on which Grafana is; 127.0.0.1:3000 for this machine alone"`
 	GrafanaRootURL   string `envconfig:"GRAFANA_ROOT_URL" default:"http://localhost:3000/" help:"address at which people see Grafana"`
 	GrafanaEmbedding string `envconfig:"GRAFANA_EMBEDDING" default:"false" help:"true lets other sites show Grafana's pages in a frame"`
+	GrafanaTimezone  string `envconfig:"GRAFANA_TIMEZONE" default:"browser" help:"time zone of the axes in Grafana, such as Europe/Berlin; days break where the listener lives, whatever it is"`
 	DemoGrafanaPort  string `envconfig:"DEMO_GRAFANA_PORT" default:"3001" help:"port of this machine, for it alone, on which the Grafana of the demo is"`
 }
 
