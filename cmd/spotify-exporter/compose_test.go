@@ -59,7 +59,7 @@ func loadCompose(t *testing.T, name string) *types.Project {
 }
 
 // oneShots are the services that do something and end.
-var oneShots = []string{"setup", "demo-setup"}
+var oneShots = []string{"setup", "setup-grafana", "demo-setup"}
 
 func TestComposeIsHardened(t *testing.T) {
 	pinned := regexp.MustCompile(`^[a-z/]+:v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$`)
@@ -134,6 +134,7 @@ func TestComposeStack(t *testing.T) {
 		{"setup", "influxdb", types.ServiceConditionHealthy},
 		{"spotify-exporter", "setup", types.ServiceConditionCompletedSuccessfully},
 		{"grafana", "setup", types.ServiceConditionCompletedSuccessfully},
+		{"setup-grafana", "grafana", types.ServiceConditionHealthy},
 		{"demo-setup", "demo-influxdb", types.ServiceConditionHealthy},
 		{"demo", "demo-setup", types.ServiceConditionCompletedSuccessfully},
 		{"demo-grafana", "demo-setup", types.ServiceConditionCompletedSuccessfully},
@@ -141,6 +142,11 @@ func TestComposeStack(t *testing.T) {
 		if got := project.Services[want.service].DependsOn[want.on]; got.Condition != want.condition || !got.Required {
 			t.Errorf("%s waits for %s: %+v, want %s", want.service, want.on, got, want.condition)
 		}
+	}
+
+	// Nothing but what is needed to record keeps the exporter waiting.
+	if waits := project.Services["spotify-exporter"].DependsOn; len(waits) != 1 {
+		t.Errorf("the exporter waits for %v", waits)
 	}
 
 	// The versions are those that the tests run with.
@@ -265,6 +271,9 @@ func TestComposeCommands(t *testing.T) {
 			}
 			if _, err := parser.Parse(service.Command); err != nil {
 				t.Errorf("%s: service %s: %v", file, name, err)
+			}
+			if path := service.Environment["GRAFANA_TOKEN_FILE"]; path != nil && *path != "" {
+				t.Errorf("%s: service %s: publishes without being asked to", file, name)
 			}
 			for variable := range service.Environment {
 				if !slices.Contains(known, variable) {

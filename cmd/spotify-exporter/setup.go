@@ -8,16 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 type setupCommand struct {
 	To            string `required:"" placeholder:"DIR" help:"Folder for the files with the tokens."`
 	OperatorToken string `placeholder:"FILE" help:"File with a token of InfluxDB that may do everything, which is made for a new server (default: influx-operator-token in DIR)."`
+	Grafana       string `placeholder:"URL" help:"Make a token for snapshot, too, in the Grafana at this address."`
 	GrafanaGroup  int    `placeholder:"GID" help:"Group that may read the files for Grafana; in its image that is 472."`
 }
 
@@ -29,6 +32,7 @@ const (
 	influxPasswordFile     = "influx-admin-password"  // of InfluxDB's user admin, beside the operator's token
 	influxTokenFile        = "influx-token"           // reads and writes the bucket
 	grafanaInfluxTokenFile = "grafana-influx-token"   // reads it
+	grafanaTokenFile       = "grafana-token"          // publishes snapshots
 )
 
 // adminUser is the first user of InfluxDB and Grafana.
@@ -55,7 +59,10 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 	if err := s.grafanaSecrets(); err != nil {
 		return err
 	}
-	return s.influx(ctx)
+	if err := s.influx(ctx); err != nil || c.Grafana == "" {
+		return err
+	}
+	return s.grafana(ctx)
 }
 
 // checkSetup tells what setup misses in the environment.
@@ -134,11 +141,13 @@ func (s *setup) influx(ctx context.Context) error {
 	for _, warning := range warnings {
 		s.warning("InfluxDB", warning, "")
 	}
-	for _, g := range []grant{
-		{influxTokenFile, influx.Read | influx.Write, "spotify-exporter: read and write bucket " + s.env.InfluxBucket, "INFLUX_TOKEN_FILE, may read and write it", 0},
-		{grafanaInfluxTokenFile, influx.Read, "Grafana for spotify-exporter: read bucket " + s.env.InfluxBucket, "for Grafana, may read it", s.GrafanaGroup},
+	for _, t := range []token{
+		{"InfluxDB", influxTokenFile, "INFLUX_TOKEN_FILE, may read and write it", 0,
+			operator.Issuer(influx.Read|influx.Write, "spotify-exporter: read and write bucket "+s.env.InfluxBucket)},
+		{"InfluxDB", grafanaInfluxTokenFile, "for Grafana, may read it", s.GrafanaGroup,
+			operator.Issuer(influx.Read, "Grafana for spotify-exporter: read bucket "+s.env.InfluxBucket)},
 	} {
-		if err := s.grant(ctx, operator, g); err != nil {
+		if err := s.issue(ctx, t); err != nil {
 			return s.explain(err)
 		}
 	}
@@ -179,52 +188,89 @@ func (s *setup) explain(err error) error {
 	return err
 }
 
-// grant is a token as it should be.
-type grant struct {
-	file        string
-	access      influx.Access
-	description string // by which InfluxDB knows it
-	what        string
-	group       int // that may read the file; 0: none
-}
-
-// grant makes a token, unless the one in the file is right. InfluxDB shows a token
-// only once: one whose file is lost, or that was made by a setup that broke off
-// then, is revoked as soon as the new one is on disk.
-func (s *setup) grant(ctx context.Context, operator *influx.Operator, g grant) error {
-	path := filepath.Join(s.To, g.file)
-	token, err := readSecret(path)
+// grafana makes the token that snapshot needs.
+func (s *setup) grafana(ctx context.Context) error {
+	password, err := readSecret(filepath.Join(s.To, grafanaPasswordFile))
 	if err != nil {
 		return err
 	}
-	before, err := operator.Tokens(ctx, g.description)
+	issuer, err := grafana.NewIssuer(s.Grafana, adminUser, password, userAgent(), http.DefaultTransport)
+	if err != nil {
+		return usageError{fmt.Errorf("--grafana: %w (got %q)", err, s.Grafana)}
+	}
+	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", 0, issuer}
+	err = s.issue(ctx, t)
+	if !errors.Is(err, grafana.ErrPassword) {
+		return err
+	}
+	// Somebody has changed it, which is no harm as long as the token is good.
+	path := filepath.Join(s.To, t.file)
+	if current, _ := readSecret(path); current != "" {
+		if known, _ := issuer.Allows(ctx, current); known {
+			s.ok("Grafana", "token "+t.what+": "+path)
+			return nil
+		}
+	}
+	return fmt.Errorf("log in to Grafana as %s: %w: put the right one into %s, or a token of a service account with the role Editor into %s",
+		adminUser, err, filepath.Join(s.To, grafanaPasswordFile), path)
+}
+
+// token is a token as it should be.
+type token struct {
+	subject, file, what string
+	group               int // that may read the file; 0: none
+	issuer              issuer
+}
+
+// issuer makes tokens of one kind: in InfluxDB, or in Grafana.
+type issuer interface {
+	// Issued returns the ids of those that there are.
+	Issued(ctx context.Context) (ids []string, err error)
+	// Allows tells whether a token is one of this kind.
+	Allows(ctx context.Context, token string) (bool, error)
+	// Issue makes one and returns it, once and for all.
+	Issue(ctx context.Context) (token string, err error)
+	Revoke(ctx context.Context, ids []string) error
+}
+
+// issue makes a token, unless the one in the file is right. A token is told only
+// once: one whose file is lost, or that was made by a setup that broke off then, is
+// revoked as soon as the new one is on disk.
+func (s *setup) issue(ctx context.Context, t token) error {
+	path := filepath.Join(s.To, t.file)
+	current, err := readSecret(path)
+	if err != nil {
+		return err
+	}
+	before, err := t.issuer.Issued(ctx)
 	if err != nil {
 		return err
 	}
 	allowed := false
-	if token != "" && len(before) == 1 {
-		if allowed, err = operator.Allows(ctx, token, g.access); err != nil {
+	if current != "" && len(before) == 1 {
+		if allowed, err = t.issuer.Allows(ctx, current); err != nil {
 			return err
 		}
 	}
 	if allowed {
-		s.ok("InfluxDB", "token "+g.what+": "+path)
-		return writeSecret(path, token, g.group) // its owner and mode may be wrong
+		s.ok(t.subject, "token "+t.what+": "+path)
+		return writeSecret(path, current, t.group) // its owner and mode may be wrong
 	}
-	if token, err = operator.Grant(ctx, g.access, g.description); err != nil {
+	fresh, err := t.issuer.Issue(ctx)
+	if err != nil {
 		return fmt.Errorf("make a token: %w", err)
 	}
-	if err := writeSecret(path, token, g.group); err != nil {
+	if err := writeSecret(path, fresh, t.group); err != nil {
 		return err
 	}
-	text := "new token " + g.what + ": " + path
+	if err := t.issuer.Revoke(ctx, before); err != nil {
+		return fmt.Errorf("revoke the token before: %w", err)
+	}
+	text := "new token " + t.what + ": " + path
 	if len(before) > 0 {
 		text += fmt.Sprintf("; the one before is revoked (%d): start again what uses it", len(before))
 	}
-	if err := operator.Revoke(ctx, before); err != nil {
-		return fmt.Errorf("revoke the token before: %w", err)
-	}
-	s.ok("InfluxDB", text)
+	s.ok(t.subject, text)
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
+	"github.com/spotify-exporter/spotify-exporter/grafana/grafanatest"
 )
 
 // ask makes a request to InfluxDB as the owner of a token and returns the status.
@@ -193,7 +195,7 @@ func TestSetupOfAFreshServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stray, err := operator.Grant(t.Context(), influx.Read|influx.Write, "spotify-exporter: read and write bucket spotify")
+		stray, err := operator.Issuer(influx.Read|influx.Write, "spotify-exporter: read and write bucket spotify").Issue(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -440,4 +442,97 @@ func TestSetupWhoseOnboardingIsNotAnswered(t *testing.T) {
 		t.Errorf("shard groups of %d weeks, want 52", weeks)
 	}
 	tokensAreEnoughAndNoMore(t, server, dir)
+}
+
+// The token for snapshots is of a service account of its own, made by the password
+// that setup has made before Grafana started.
+func TestSetupOfGrafana(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	setupEnvironment(t, server, server.Bucket(t))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, influxOperatorFile), []byte(server.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setUp(t, exitDone, dir)
+	double := grafanatest.New(t)
+	double.Password = content(t, dir, grafanaPasswordFile)
+	double.ServiceAccount("another", grafanatest.Viewer, false)
+	knows := func(token string) bool {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, double.URL+"/api/dashboard/snapshots", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode == http.StatusOK && response.Body.Close() == nil
+	}
+
+	out := setUp(t, exitDone, dir, "--grafana", double.URL)
+	made := content(t, dir, grafanaTokenFile)
+	if !strings.Contains(out, "Grafana: new token GRAFANA_TOKEN_FILE") || !knows(made) {
+		t.Errorf("first setup: %s", out)
+	}
+	if out := setUp(t, exitDone, dir, "--grafana", double.URL); content(t, dir, grafanaTokenFile) != made || strings.Contains(out, "new token") {
+		t.Errorf("second setup: %s", out)
+	}
+	if err := os.Remove(filepath.Join(dir, grafanaTokenFile)); err != nil {
+		t.Fatal(err)
+	}
+	setUp(t, exitDone, dir, "--grafana", double.URL)
+	again := content(t, dir, grafanaTokenFile)
+	if again == made || !knows(again) || knows(made) {
+		t.Error("the lost token is still good, or the new one is not")
+	}
+
+	// Whoever changes the password of admin has a good token all the same.
+	double.Password = "changed-by-its-owner"
+	setUp(t, exitDone, dir, "--grafana", double.URL)
+	double.SetRole(again, "")
+	if out := setUp(t, exitFailed, dir, "--grafana", double.URL); !strings.Contains(out, "put the right one into "+filepath.Join(dir, grafanaPasswordFile)) {
+		t.Errorf("wrong password and no token: %s", out)
+	}
+	if out := setUp(t, exitFailed, dir, "--grafana", "http://"+freeAddress(t)); !strings.Contains(out, "Grafana did not answer") {
+		t.Errorf("no Grafana: %s", out)
+	}
+	if out := setUp(t, exitUsage, dir, "--grafana", "grafana:3000"); !strings.Contains(out, "--grafana: must be an address") {
+		t.Errorf("no address: %s", out)
+	}
+}
+
+func TestSetupMakesTheServiceAccountAnEditor(t *testing.T) {
+	double := grafanatest.New(t)
+	double.Password = "password"
+	double.ServiceAccount("spotify-exporter", grafanatest.Viewer, true)
+	issuer, err := grafana.NewIssuer(double.URL, adminUser, "password", "test", http.DefaultTransport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if issued, err := issuer.Issued(t.Context()); err != nil || len(issued) > 0 {
+		t.Fatalf("tokens %v (%v), want none", issued, err)
+	}
+	token, err := issuer.Issue(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	board := `{"uid":"spotify-public","title":"Public"}`
+	double.SetBoard(t, []byte(board))
+	body := `{"dashboard":` + board + `,"key":"key","deleteKey":"delete"}`
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, double.URL+"/api/snapshots", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("a snapshot with the token: %s", response.Status)
+	}
 }

@@ -151,10 +151,23 @@ schema.measurements(bucket: %s, start: 1677-09-22T00:00:00Z, stop: 2262-04-11T00
 	return result.Next(), result.Err()
 }
 
-// Allows tells whether a token may do exactly this with the bucket, and sees no
+// Issuer makes tokens that may do one thing with the bucket and nothing else.
+type Issuer struct {
+	*Operator
+	access      Access
+	description string
+}
+
+// Issuer returns the issuer of the tokens of a description, by which InfluxDB's
+// pages name them.
+func (o *Operator) Issuer(access Access, description string) *Issuer {
+	return &Issuer{o, access, description}
+}
+
+// Allows tells whether a token may do exactly that with the bucket, and sees no
 // other one.
-func (o *Operator) Allows(ctx context.Context, token string, access Access) (bool, error) {
-	options := o.exporter.options
+func (i *Issuer) Allows(ctx context.Context, token string) (bool, error) {
+	options := i.exporter.options
 	options.Token = token
 	e, err := New(options)
 	if err != nil {
@@ -182,7 +195,7 @@ func (o *Operator) Allows(ctx context.Context, token string, access Access) (boo
 	case !denied(err):
 		return false, err
 	}
-	return may == access, nil
+	return may == i.access, nil
 }
 
 // denied tells whether an error is that a token is not known or may not do this.
@@ -191,19 +204,18 @@ func denied(err error) bool {
 	return ok && (failure.Reason == Unauthorized || failure.Reason == Forbidden || failure.Reason == NotFound)
 }
 
-// Grant makes a token that may do this with the bucket and nothing else. InfluxDB
-// tells it now and never again.
-func (o *Operator) Grant(ctx context.Context, access Access, description string) (token string, err error) {
-	orgID, err := o.organization(ctx)
+// Issue makes a token, which InfluxDB tells now and never again.
+func (i *Issuer) Issue(ctx context.Context) (token string, err error) {
+	orgID, err := i.organization(ctx)
 	if err != nil {
 		return "", err
 	}
-	b, err := o.findBucket(ctx)
+	b, err := i.findBucket(ctx)
 	if err != nil {
 		return "", err
 	}
 	if b == nil {
-		return "", fmt.Errorf("bucket %q not found", o.exporter.options.Bucket)
+		return "", fmt.Errorf("bucket %q not found", i.exporter.options.Bucket)
 	}
 	type resource struct {
 		Type  string `json:"type"`
@@ -219,15 +231,15 @@ func (o *Operator) Grant(ctx context.Context, access Access, description string)
 		access Access
 		action string
 	}{{Read, "read"}, {Write, "write"}} {
-		if access&p.access != 0 {
+		if i.access&p.access != 0 {
 			permissions = append(permissions, permission{p.action, resource{"buckets", b.ID, orgID}})
 		}
 	}
 	var made struct {
 		Token string `json:"token"`
 	}
-	err = o.call(ctx, http.MethodPost, "api/v2/authorizations", nil, map[string]any{
-		"orgID": orgID, "description": description, "permissions": permissions,
+	err = i.call(ctx, http.MethodPost, "api/v2/authorizations", nil, map[string]any{
+		"orgID": orgID, "description": i.description, "permissions": permissions,
 	}, &made)
 	if err == nil && made.Token == "" {
 		err = errors.New("InfluxDB has made a token and not told it")
@@ -235,17 +247,17 @@ func (o *Operator) Grant(ctx context.Context, access Access, description string)
 	return made.Token, err
 }
 
-// Tokens returns the ids of the tokens of this description.
-func (o *Operator) Tokens(ctx context.Context, description string) (ids []string, err error) {
+// Issued returns the ids of the tokens of this description.
+func (i *Issuer) Issued(ctx context.Context) (ids []string, err error) {
 	var list struct {
 		Authorizations []struct {
 			ID          string `json:"id"`
 			Description string `json:"description"`
 		} `json:"authorizations"`
 	}
-	err = o.call(ctx, http.MethodGet, "api/v2/authorizations", url.Values{"org": {o.exporter.options.Org}}, nil, &list)
+	err = i.call(ctx, http.MethodGet, "api/v2/authorizations", url.Values{"org": {i.exporter.options.Org}}, nil, &list)
 	for _, a := range list.Authorizations {
-		if a.Description == description {
+		if a.Description == i.description {
 			ids = append(ids, a.ID)
 		}
 	}
@@ -253,9 +265,9 @@ func (o *Operator) Tokens(ctx context.Context, description string) (ids []string
 }
 
 // Revoke deletes tokens.
-func (o *Operator) Revoke(ctx context.Context, ids []string) error {
+func (i *Issuer) Revoke(ctx context.Context, ids []string) error {
 	for _, id := range ids {
-		err := o.call(ctx, http.MethodDelete, "api/v2/authorizations/"+url.PathEscape(id), nil, nil, nil)
+		err := i.call(ctx, http.MethodDelete, "api/v2/authorizations/"+url.PathEscape(id), nil, nil, nil)
 		if failure, ok := errors.AsType[*Error](err); ok && failure.Status == http.StatusNotFound {
 			continue // somebody was quicker
 		}

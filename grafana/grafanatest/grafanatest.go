@@ -41,11 +41,16 @@ type Server struct {
 	// Intercept sees every request first, and may answer it: true.
 	Intercept func(http.ResponseWriter, *http.Request) bool
 
-	mu        sync.Mutex
-	tokens    map[string]Role
-	boards    map[string]board
-	snapshots map[string]snapshot // by key
-	requests  []string
+	// Password is that of the user admin; "": nobody can log in.
+	Password string
+
+	mu         sync.Mutex
+	tokens     map[string]Role
+	accounts   []*account      // service accounts; the id is one more than the index
+	tokenNames map[string]bool // of tokens of service accounts, so far
+	boards     map[string]board
+	snapshots  map[string]snapshot // by key
+	requests   []string
 }
 
 type board struct {
@@ -172,6 +177,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		mux.HandleFunc("DELETE /api/snapshots/{key}", s.signedIn(s.remove))
 		mux.HandleFunc("GET /api/snapshots-delete/{deleteKey}", s.signedIn(s.removeByDeleteKey))
 	}
+	s.serviceAccounts(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusNotFound, "Not found") })
 	mux.ServeHTTP(w, r)
 }
