@@ -43,7 +43,8 @@ func (j *Journal) StartBatch(ctx context.Context, account, source string) (int64
 
 // EndBatch marks an import as complete and closes the gaps that it covers: those
 // of the account in whose time the batch has plays before, or at the start, and
-// after. It returns how many that were.
+// after, be it that another batch has brought them first. It returns how many that
+// were.
 func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, error) {
 	closed := 0
 	err := j.write(ctx, func(tx *transaction) error {
@@ -52,9 +53,11 @@ func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, 
 			return err
 		}
 		var gaps []int64
-		err := tx.each(`SELECT gap.id FROM gap WHERE account = ?1 AND closed_ms = 0
-			AND from_ms >= (SELECT min(ended_ms) FROM report WHERE batch = ?2) - ?3
-			AND to_ms <= (SELECT max(ended_ms) FROM report WHERE batch = ?2) + ?3`,
+		err := tx.each(`WITH brought AS (SELECT ended_ms FROM report WHERE batch = ?2
+				UNION ALL SELECT ended_ms FROM report_again JOIN report ON id = report WHERE report_again.batch = ?2)
+			SELECT gap.id FROM gap WHERE account = ?1 AND closed_ms = 0
+			AND from_ms >= (SELECT min(ended_ms) FROM brought) - ?3
+			AND to_ms <= (SELECT max(ended_ms) FROM brought) + ?3`,
 			[]any{account, id, slackMS}, func(rows *sql.Rows) error {
 				var gap int64
 				err := rows.Scan(&gap)
