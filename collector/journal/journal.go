@@ -160,7 +160,7 @@ func openDatabase(path, mode string) (*sql.DB, error) {
 	if mode == "rw" {
 		// No foreign_keys: a report would be looked up six times. What is referred to
 		// is never deleted, but reports, and tests check the references.
-		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4000)", "temp_store(MEMORY)")
+		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "temp_store(MEMORY)")
 	}
 	query := url.Values{"mode": {mode}, "_pragma": pragmas}
 	dsn := url.URL{Scheme: "file", OmitHost: true, Path: absolute, RawQuery: query.Encode()}
