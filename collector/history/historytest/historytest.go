@@ -55,6 +55,7 @@ type Truth struct {
 	NotStored  map[string]int // rows that are no play, by the reason that a reader must give
 	Kinds      map[string]int // plays by kind
 	Incognito  int            // plays
+	Exported   int            // plays that are neither incognito nor unknown
 	MSPlayed   int64          // of all plays
 	First      time.Time      // of the rows' times
 	Last       time.Time

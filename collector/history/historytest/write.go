@@ -83,6 +83,8 @@ func (t *Truth) add(r row) {
 	t.MSPlayed += r.MSPlayed
 	if r.Incognito {
 		t.Incognito++
+	} else if r.Kind != "unknown" {
+		t.Exported++
 	}
 	if ts := r.ts.Truncate(time.Second); t.First.IsZero() || ts.Before(t.First) {
 		t.First = ts
