@@ -28,6 +28,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // scrapeEvery is the scrape interval of the simulated day.
@@ -113,12 +114,28 @@ func simulateDay(t *testing.T) *scrapes {
 
 // exporter is the program in a bubble.
 type exporter struct {
+	began     time.Time
 	journal   *journal.Journal
 	collector *collector.Collector
 	influx    *influx.Exporter
 	metrics   http.Handler
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
+}
+
+// published is the state of a publisher that works every six hours, and has failed for
+// the first two.
+func (e *exporter) published() grafana.State {
+	state := grafana.State{Failures: map[grafana.Reason]uint64{}}
+	for _, reason := range grafana.Reasons {
+		state.Failures[reason] = 0
+	}
+	up := time.Since(e.began)
+	state.Failures[grafana.Network] = uint64(min(2, up.Hours()))
+	if up >= 6*time.Hour {
+		state.Published = &grafana.Published{At: e.began.Add(up.Truncate(6 * time.Hour)), Duration: 2 * time.Second, Size: 180_000, Panels: 11}
+	}
+	return state
 }
 
 // startExporter starts to follow the users.
@@ -128,7 +145,7 @@ func startExporter(t *testing.T, dir string, sim *spotifysim.Spotify, database h
 	for alias, user := range users {
 		logIn(t, tokens, alias, user)
 	}
-	e := &exporter{}
+	e := &exporter{began: time.Now()}
 	var err error
 	if e.journal, err = journal.Open(t.Context(), filepath.Join(dir, "journal.db"), journal.Options{}); err != nil {
 		t.Fatal(err)
@@ -141,6 +158,7 @@ func startExporter(t *testing.T, dir string, sim *spotifysim.Spotify, database h
 			return state
 		},
 		Journal:        e.journal.State,
+		Snapshot:       e.published,
 		NowPlayingInfo: true,
 		Version:        "1.0.0",
 		Revision:       "0123abc",

@@ -17,6 +17,8 @@ func poller() board {
 	b.add(historyPanels()...)
 	b.add(row("InfluxDB"))
 	b.add(influxPanels()...)
+	b.add(row("Public snapshot"))
+	b.add(snapshotPanels()...)
 	b.add(row("Exporter"))
 	b.add(exporterPanels()...)
 	return b
@@ -184,6 +186,23 @@ func influxPanels() []panel {
 		stat("Last write", "When InfluxDB took a write, an empty one too, or a delete last.", "lastNotNull", 8, 7).
 			promNow("1000 * "+ofJob("spotify_influx_last_success_timestamp_seconds"), "{{instance}}").
 			unit("dateTimeFromNow", 0).colored(before).empty("Never"),
+	}
+}
+
+func snapshotPanels() []panel {
+	return []panel{
+		stat("Published", "How long ago the snapshot for the website was published. Visitors keep the old one for as long as no other works."+onAlert("SpotifySnapshotStale"), "lastNotNull", 5, 5).
+			promNow(since(ofJob("spotify_snapshot_last_success_timestamp_seconds")), "{{instance}}").
+			unit("s", 1).limits(good, at(day, warn), at(26*3600, bad)).empty("Never"),
+		bars("Failed publishings by cause", "Publishings that failed, an hour. privacy: something private would have been published. network: is Grafana there? unauthorized, forbidden: its token. board, query, not_found: the board. too_old: Grafana lacks a security fix.", 9, 5).
+			prom("3600 * sum by (reason) (rate("+ofJob("spotify_snapshot_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
+			windows("1h").unit("suffix: /h", 1).stacked("normal").empty("None failed"),
+		stat("Panels", "Panels with data in the snapshot.", "lastNotNull", 3, 5).
+			promNow(ofJob("spotify_snapshot_panels"), "{{instance}}").unit("none", 0).colored(other).empty("None"),
+		stat("Size", "Size of the snapshot.", "lastNotNull", 3, 5).
+			promNow(ofJob("spotify_snapshot_size_bytes"), "{{instance}}").unit("bytes", 0).colored(other).empty("None"),
+		stat("Publishing took", "From reading the board to seeing it as a visitor does.", "lastNotNull", 4, 5).
+			promNow(ofJob("spotify_snapshot_duration_seconds"), "{{instance}}").unit("s", 1).colored(other).empty("Never"),
 	}
 }
 
