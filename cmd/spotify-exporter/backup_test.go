@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
+	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
 	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
@@ -34,6 +36,9 @@ func TestBackupUnderLoad(t *testing.T) {
 	logIn(t, "me", me)
 	me.At(clk.Now()).Play(spotifysim.NewTrack("Now", "Somebody", 2*time.Hour))
 	d := startDaemon(t, clk)
+	eventually(t, 20*time.Second, "the daemon polls", func() bool {
+		return strings.Contains(get(t, d.URL+"/metrics"), `spotify_up{account="me"} 1`)
+	})
 	dataDir := os.Getenv("DATA_DIR")
 
 	c, err := loadConfig(anyConfig)
@@ -185,7 +190,7 @@ func onlyThese(t *testing.T, dir string, names ...string) {
 }
 
 // recordOne makes a journal in DATA_DIR with one play.
-func recordOne(t *testing.T) {
+func recordOne(t *testing.T, args ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "Streaming_History_Audio_2025.json")
 	row := map[string]any{
@@ -200,7 +205,7 @@ func recordOne(t *testing.T) {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command(t, exitDone, "import", file)
+	command(t, exitDone, slices.Concat([]string{"import", "--force", file}, args)...)
 }
 
 func TestBackupFile(t *testing.T) {
@@ -260,6 +265,50 @@ func TestBackupFile(t *testing.T) {
 	if content, err := os.ReadFile(mine); err != nil || string(content) != "newer" {
 		t.Errorf("the newer login is %q (%v)", content, err)
 	}
+}
+
+// TestInfluxDBIsRebuiltFromABackup restores into the InfluxDB that knows more than
+// the backup, and into an empty one.
+func TestInfluxDBIsRebuiltFromABackup(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	setEnvironment(t, nil)
+	bucket := useInflux(t, server)
+	all := func() map[string]string {
+		points := map[string]string{}
+		for _, measurement := range []string{"listen", "listen_artist", "artist_total", "album_total", "track_total", "artist_year", "account"} {
+			points[measurement] = fmt.Sprint(server.Points(t, bucket, measurement))
+		}
+		return points
+	}
+	export, _ := generated(t, 100)
+	send := func() { // as a daemon would: what it imports is there already
+		t.Helper()
+		command(t, exitDone, "import", "--wait", export)
+	}
+	send()
+	want, file := all(), filepath.Join(t.TempDir(), "spotify.tar")
+	command(t, exitDone, "backup", file)
+	recordOne(t, "--wait")
+	if maps.Equal(all(), want) {
+		t.Fatal("InfluxDB does not know more than the backup")
+	}
+	restore := func(replay ...string) {
+		t.Helper()
+		t.Setenv("DATA_DIR", t.TempDir())
+		command(t, exitDone, "restore", file)
+		command(t, exitDone, replay...)
+		send()
+		got := all()
+		for measurement := range want {
+			if got[measurement] != want[measurement] {
+				t.Errorf("after %v %s is not what it was", replay, measurement)
+			}
+		}
+	}
+	restore("replay", "--rebuild")
+	bucket = useInflux(t, server)
+	restore("replay")
 }
 
 func TestTheLinkOfTheSnapshotOutlivesARestore(t *testing.T) {
