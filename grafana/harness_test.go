@@ -29,7 +29,7 @@ type harness struct {
 }
 
 // newHarness has a board in testdata/board.json; change may be nil.
-func newHarness(t *testing.T, change func(*grafana.Options)) *harness {
+func newHarness(t testing.TB, change func(*grafana.Options)) *harness {
 	t.Helper()
 	h := &harness{server: grafanatest.NewUnstarted(), dir: t.TempDir(), logged: new(strings.Builder)}
 	h.token = h.server.Token(grafanatest.Editor)
@@ -60,7 +60,7 @@ func boardFile(t testing.TB) []byte {
 }
 
 // edit saves a new version of the board with a text replaced.
-func (h *harness) edit(t *testing.T, old, new string) {
+func (h *harness) edit(t testing.TB, old, new string) {
 	t.Helper()
 	file := string(boardFile(t))
 	if !strings.Contains(file, old) {

@@ -222,6 +222,10 @@ func (g *gate) number(panel, where, kind string, value json.Number) {
 	}
 }
 
+// noWord is from how many bytes on the id of an account cannot be a word by chance:
+// newer ones are random, old ones are names like "anna".
+const noWord = 12
+
 var (
 	localFile = regexp.MustCompile(`(?i)spotify:local:\S*|file:/\S*`)
 	person    = regexp.MustCompile(`(?i)spotify:user:\S*|open\.spotify\.com/user/\S*`)
@@ -269,7 +273,11 @@ func (g *gate) denied(text string) (kind string, start, end int) {
 		}
 	}
 	for _, account := range g.private.Accounts {
-		if start, end := phrase(text, account); start >= 0 {
+		start, end := phrase(text, account)
+		if at := strings.Index(text, account); at >= 0 && len(account) >= noWord {
+			start, end = at, at+len(account)
+		}
+		if start >= 0 {
 			return "the id of an account", start, end
 		}
 	}
@@ -283,7 +291,8 @@ func (g *gate) denied(text string) (kind string, start, end int) {
 		whole := text[at[0]:at[1]]
 		for _, found := range []string{whole, strings.TrimRight(whole, ".:")} { // of a sentence
 			ip, err := netip.ParseAddr(found)
-			if start, end := at[0], at[0]+len(found); err == nil && !ip.IsUnspecified() && alone(text, start, end) {
+			start, end := at[0], at[0]+len(found)
+			if err == nil && !ip.IsUnspecified() && (ip.Is4() || alone(text, start, end)) { // Re::Act is none
 				return "an IP address", start, end
 			}
 		}
