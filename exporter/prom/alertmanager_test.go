@@ -88,6 +88,9 @@ func alertLabels(t *testing.T) map[string]map[string]string {
 // TestInhibition lets alerts fire beside what causes them, each cause on an instance
 // of its own, and asks Alertmanager which of them it keeps to itself.
 func TestInhibition(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs nothing of this package")
+	}
 	const down, absent = "SpotifyExporterDown", "SpotifyExporterAbsent"
 	polls, influx := []string{"SpotifyPollsFailing"}, []string{"SpotifyInfluxBacklog", "SpotifyBucketSettings"}
 	causes := map[string][]string{
@@ -179,6 +182,9 @@ func expectHidden(t *testing.T, alertmanager string, want []string) {
 // TestHowOften counts the messages of days: of the end of a login once a day at most,
 // whatever its severity; of other critical things more often; of the Watchdog never.
 func TestHowOften(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs nothing of this package")
+	}
 	const day = 2 * time.Second
 	var mu sync.Mutex
 	messages, first := map[string]int{}, time.Time{}
