@@ -261,7 +261,7 @@ func checkPromQL(l *lint, b *board) {
 		}
 		walk(map[string]any(root), nil, func(n node, calls []string) {
 			if n["type"] == "vectorSelector" || n["type"] == "matrixSelector" {
-				l.checkSelector(q.where, n, calls, hasAccount && q.variable == nil)
+				l.checkSelector(&q, n, calls, hasAccount)
 			}
 			for _, list := range []any{n["grouping"], n["labels"], n["include"]} {
 				list, _ := list.([]any)
@@ -285,7 +285,9 @@ func (c contract) hasLabel(label string) bool {
 	return label == "job" || label == "instance"
 }
 
-func (l *lint) checkSelector(where string, n node, calls []string, hasAccount bool) {
+// checkSelector looks at one metric that a target selects, within the functions calls.
+func (l *lint) checkSelector(q *target, n node, calls []string, hasAccount bool) {
+	where := q.where
 	metric, _ := n["name"].(string)
 	labels, ok := l.contract[metric]
 	if !ok {
@@ -294,7 +296,7 @@ func (l *lint) checkSelector(where string, n node, calls []string, hasAccount bo
 	}
 	growing := len(calls) > 0 && (calls[0] == "rate" || calls[0] == "increase")
 	switch counter := isCounter.MatchString(metric); {
-	case counter && !growing && len(calls) > 0 || counter && len(calls) == 0 && !strings.Contains(where, "variable"):
+	case counter && !growing && q.variable == nil: // which looks at labels alone
 		l.complain("%s: %s grows for ever, and is in neither rate nor increase", where, metric)
 	case !counter && growing:
 		l.complain("%s: %s is no counter", where, metric)
@@ -323,7 +325,7 @@ func (l *lint) checkSelector(where string, n node, calls []string, hasAccount bo
 	if matched["job"] != "${job}" {
 		l.complain("%s: %s is of every job", where, metric)
 	}
-	if _, ok := labels["account"]; ok && hasAccount && matched["account"] != "${account}" {
+	if _, ok := labels["account"]; ok && hasAccount && q.variable == nil && matched["account"] != "${account}" {
 		l.complain("%s: %s is of every account", where, metric)
 	}
 }

@@ -289,7 +289,7 @@ func (p panel) columns(names ...string) panel {
 	}
 	return p.
 		transform("filterFieldsByName", map[string]any{"include": map[string]any{"names": names}}).
-		transform("organize", map[string]any{"indexByName": order})
+		transform("organize", map[string]any{"indexByName": order, "excludeByName": struct{}{}, "renameByName": struct{}{}})
 }
 
 // bare leaves out the panel's frame.

@@ -47,7 +47,7 @@ func healthPanels() []panel {
 	}
 	return []panel{
 		stat("Scrapes", "Whether Prometheus gets an answer from the exporter."+onAlert("SpotifyExporterDown", "SpotifyExporterAbsent"), "lastNotNull", 4, 4).
-			promNow("up{job=\"${job}\"}", "{{instance}}").background().
+			promNow(ofJob("up"), "{{instance}}").background().
 			maps("0", "does not answer", "", "1", "runs", "").limits(bad, at(1, good)).empty("Not scraped"),
 		stat("Accounts that fail", "Accounts whose last poll failed. The table beside says why."+
 			onAlert("SpotifyAuthorizationLost", "SpotifyPollsFailing", "SpotifyPremiumLapsed", "SpotifyNotRegistered", "SpotifyHistoryAtRisk", "SpotifyJournalFailing"), "lastNotNull", 4, 4).
