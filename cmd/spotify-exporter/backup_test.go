@@ -131,8 +131,14 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Errorf("restore beside a daemon: %s", errs)
 	}
 	again.finish(t)
-	if _, errs := command(t, exitFailed, "restore", file); !strings.Contains(errs, "there is a journal already") {
+	if _, errs := command(t, exitFailed, "restore", file); !strings.Contains(errs, "there is a journal already") || !strings.Contains(errs, "--move-away") {
 		t.Errorf("restore over a journal: %s", errs)
+	}
+	if _, errs := command(t, exitDone, "restore", "--move-away", file); !strings.Contains(errs, filepath.Join(restored, "journal.db.2")) {
+		t.Errorf("restore --move-away says: %s", errs)
+	}
+	if aside, err := filepath.Glob(filepath.Join(restored, "journal.db.2*")); err != nil || len(aside) != 1 {
+		t.Errorf("moved away: %v (%v)", aside, err)
 	}
 }
 

@@ -109,9 +109,8 @@ type manifest struct {
 	}
 }
 
-// render runs kustomize on a folder, and holds what comes out against the schemas
-// of Kubernetes and of the Prometheus Operator.
-func render(t *testing.T, dir string) map[string]manifest {
+// kubernetesTools returns the folder of kustomize and kubectl-validate.
+func kubernetesTools(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -119,8 +118,22 @@ func render(t *testing.T, dir string) map[string]manifest {
 	}
 	tools := filepath.Join(cache, "spotify-exporter", "kubernetes")
 	needTool(t, filepath.Join(tools, "kustomize"), "make kubernetes")
+	return tools
+}
+
+// validate holds manifests against the schemas of Kubernetes and of the Prometheus
+// Operator.
+func validate(t *testing.T, path string) {
+	t.Helper()
+	tools := kubernetesTools(t)
+	runTool(t, filepath.Join(tools, "kubectl-validate"), "--version=1.30", "--local-crds="+filepath.Join(tools, "schemas"), path)
+}
+
+// render runs kustomize on a folder, and validates what comes out.
+func render(t *testing.T, dir string) map[string]manifest {
+	t.Helper()
 	all := filepath.Join(t.TempDir(), "all.yaml")
-	build := exec.CommandContext(t.Context(), filepath.Join(tools, "kustomize"), "build", dir)
+	build := exec.CommandContext(t.Context(), filepath.Join(kubernetesTools(t), "kustomize"), "build", dir)
 	var errs strings.Builder
 	build.Stderr = &errs
 	text, err := build.Output()
@@ -130,7 +143,7 @@ func render(t *testing.T, dir string) map[string]manifest {
 	if err := os.WriteFile(all, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runTool(t, filepath.Join(tools, "kubectl-validate"), "--version=1.30", "--local-crds="+filepath.Join(tools, "schemas"), all)
+	validate(t, all)
 
 	manifests := map[string]manifest{}
 	for documents := yaml.NewDecoder(strings.NewReader(string(text))); ; {
@@ -200,6 +213,10 @@ func TestKubernetes(t *testing.T) {
 			t.Errorf("%s is too long for kubectl apply: %d bytes (%v)", file, len(encoded), err)
 		}
 	}
+}
+
+func TestKubernetesRestore(t *testing.T) {
+	validate(t, deploy("kubernetes", "restore.yaml"))
 }
 
 // TestKubernetesOverlay renders the kustomization of one's own that README shows.

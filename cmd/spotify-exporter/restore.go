@@ -20,7 +20,8 @@ import (
 )
 
 type restoreCommand struct {
-	File string `arg:"" help:"What backup has written, or - for standard input."`
+	File     string `arg:"" help:"What backup has written, or - for standard input."`
+	MoveAway bool   `help:"Keep a journal that is there under another name, instead of refusing."`
 }
 
 // Run makes a backup the journal, where there is none and no daemon runs. Other
@@ -51,7 +52,14 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore: %s: %w", name, err)
 	}
-	if err := journal.Restore(ctx, filepath.Join(dir, backupJournal), config.journalPath()); err != nil {
+	aside := ""
+	if c.MoveAway {
+		aside = config.journalPath() + "." + p.clock.Now().UTC().Format("20060102T150405")
+	}
+	if err := journal.Restore(ctx, filepath.Join(dir, backupJournal), config.journalPath(), aside); err != nil {
+		if errors.Is(err, journal.ErrExists) {
+			err = fmt.Errorf("%w: --move-away keeps it under another name", err)
+		}
 		if errors.Is(err, journal.ErrNotAJournal) || errors.Is(err, journal.ErrNewer) {
 			err = fmt.Errorf("%s: %w", name, err)
 		}
@@ -73,6 +81,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 	state, err := j.State(ctx)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Lstat(aside); err == nil {
+		fmt.Fprintf(p.stderr, "The journal that was there is %s now.\n", aside)
 	}
 	at := from.at.In(config.Zones.of("")).Format(time.DateTime)
 	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s%s.\n", humanize.Comma(state.Plays), at, with(restored))

@@ -16,26 +16,35 @@ import (
 var ErrExists = errors.New("there is a journal already")
 
 // Restore moves a copy that Copy has made to path, in the same file system, where
-// it is the journal from now on. It refuses, and changes nothing: where a journal
-// or the log of one is (ErrExists), where a process runs on one (ErrLocked), and
-// a copy that is damaged, no journal or of a newer version (ErrNotAJournal,
-// ErrNewer).
-func Restore(ctx context.Context, from, path string) (err error) {
+// it is the journal from now on. A journal that is there is moved to aside, unless
+// that is empty. It refuses, and changes nothing: where a journal or the log of one
+// is and aside is empty (ErrExists), where a process runs on it (ErrLocked), and a
+// copy that is damaged, no journal or of a newer version (ErrNotAJournal, ErrNewer).
+func Restore(ctx context.Context, from, path, aside string) (err error) {
 	held, err := lock(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, held.Close()) }()
 	// SQLite would take the log of another journal for that of this one.
-	for _, file := range []string{path, path + "-wal", path + "-shm"} {
-		if _, err := os.Lstat(file); err == nil {
-			return fmt.Errorf("%s: %w, which is never overwritten: move it away, or choose another DATA_DIR", file, ErrExists)
+	var there []string
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if _, err := os.Lstat(path + suffix); err == nil {
+			there = append(there, suffix)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("restore journal: %w", err)
 		}
 	}
+	if len(there) > 0 && aside == "" {
+		return fmt.Errorf("%s: %w, which is never overwritten", path+there[0], ErrExists)
+	}
 	if err := verify(ctx, from); err != nil {
 		return err
+	}
+	for _, suffix := range there {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil {
+			return fmt.Errorf("move journal aside: %w", err)
+		}
 	}
 	if err := os.Rename(from, path); err != nil {
 		return fmt.Errorf("restore journal: %w", err)

@@ -26,7 +26,7 @@ func copied(t *testing.T) string {
 
 func TestRestore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := journal.Restore(t.Context(), copied(t), path); err != nil {
+	if err := journal.Restore(t.Context(), copied(t), path, ""); err != nil {
 		t.Fatal(err)
 	}
 	j, err := journal.Open(t.Context(), path, journal.Options{})
@@ -42,6 +42,36 @@ func TestRestore(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestRestoreMovesAJournalAside(t *testing.T) {
+	from := copied(t)
+	j := open(t, journal.Options{}) // which is not closed: its last play is in its log
+	record(t, j, numbered(7))
+	path := filepath.Join(t.TempDir(), "journal.db")
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(j.Path() + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		overwriteWith(t, path+suffix, string(content))
+	}
+	aside := path + ".aside"
+	if err := journal.Restore(t.Context(), from, path, aside); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{path: 2, aside: 1} {
+		j, err := journal.Open(t.Context(), path, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(plays(t, j)); got != want {
+			t.Errorf("%s has %d plays, want %d", path, got, want)
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -65,7 +95,7 @@ func TestRestoreRefuses(t *testing.T) {
 		want    error
 		says    string
 	}{
-		{"over a journal", func(t *testing.T, _, to string) { overwriteWith(t, to, "a journal") }, journal.ErrExists, "move it away"},
+		{"over a journal", func(t *testing.T, _, to string) { overwriteWith(t, to, "a journal") }, journal.ErrExists, "never overwritten"},
 		{"beside the log of a journal", func(t *testing.T, _, to string) { overwriteWith(t, to+"-wal", "its last plays") }, journal.ErrExists, "-wal"},
 		{"while a daemon runs whose journal was deleted", func(t *testing.T, _, to string) {
 			p := start(t, to, "lock")
@@ -89,7 +119,7 @@ func TestRestoreRefuses(t *testing.T) {
 			from, to := copied(t), filepath.Join(t.TempDir(), "journal.db")
 			c.arrange(t, from, to)
 			before, beforeErr := os.ReadFile(to)
-			err := journal.Restore(t.Context(), from, to)
+			err := journal.Restore(t.Context(), from, to, "")
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want %v that says %q", err, c.want, c.says)
 			}
