@@ -208,7 +208,8 @@ func TestComposeStack(t *testing.T) {
 		for variable, want := range map[string]string{
 			"GF_AUTH_ANONYMOUS_ENABLED": "false", "GF_USERS_ALLOW_SIGN_UP": "false", "GF_SECURITY_ALLOW_EMBEDDING": "false",
 			"GF_SNAPSHOTS_EXTERNAL_ENABLED": "false", "GF_SNAPSHOTS_PUBLIC_MODE": "false", "GF_ANALYTICS_REPORTING_ENABLED": "false",
-			"GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/spotify/" + grafanaPasswordFile, "GF_SECURITY_SECRET_KEY__FILE": "/run/spotify/" + grafanaKeyFile,
+			"GF_PLUGINS_PREINSTALL_AUTO_UPDATE": "false",
+			"GF_SECURITY_ADMIN_PASSWORD__FILE":  "/run/spotify/" + grafanaPasswordFile, "GF_SECURITY_SECRET_KEY__FILE": "/run/spotify/" + grafanaKeyFile,
 		} {
 			if got := environment[variable]; got == nil || *got != want {
 				t.Errorf("%s: %s is not %q", name, variable, want)
@@ -280,6 +281,49 @@ func TestComposeCommands(t *testing.T) {
 					t.Errorf("%s: service %s: %s has no meaning", file, name, variable)
 				}
 			}
+		}
+	}
+}
+
+// TestComposeConfiguration gives the exporter what it has in the stack of somebody
+// who has copied .env.example: nothing is wrong with it but what only they can know,
+// and what setup leaves.
+func TestComposeConfiguration(t *testing.T) {
+	for file, want := range map[string][]string{
+		"docker-compose.yml":          {"SPOTIFY_CLIENT_ID: required", "INFLUX_TOKEN_FILE: must be a file"},
+		"deploy/compose.exporter.yml": {"SPOTIFY_CLIENT_ID: required"},
+	} {
+		service := loadCompose(t, file).Services["spotify-exporter"]
+		setEnvironment(t, nil)
+		example, err := dotenv.Read(filepath.Join(root, ".env.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range example {
+			t.Setenv(name, value)
+		}
+		for name, value := range service.Environment {
+			t.Setenv(name, *value)
+		}
+		env, err := readEnvironment()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, mistakes := env.check(needsClient)
+		if len(mistakes) != len(want) {
+			t.Fatalf("%s: mistakes %v, want %q", file, mistakes, want)
+		}
+		for i, mistake := range mistakes {
+			if !strings.HasPrefix(mistake.Error(), want[i]) {
+				t.Errorf("%s: %v, want %s", file, mistake, want[i])
+			}
+		}
+		var set []string
+		for name := range example {
+			set = append(set, name+"=")
+		}
+		if warnings := unknownVariables(set); len(warnings) > 0 {
+			t.Errorf("%s: %q", file, warnings)
 		}
 	}
 }
