@@ -18,6 +18,10 @@ import (
 // its queries leave out, as a Flux duration.
 const delayVariable = "delay"
 
+// zoneVariable is the variable of a board without a time zone that says where the
+// account's days begin.
+const zoneVariable = "zone"
+
 // computing is a board whose panels are being computed, as Grafana's page does
 // when somebody opens it.
 type computing struct {
@@ -55,11 +59,11 @@ func open(ctx context.Context, c *client, board map[string]any, delay time.Durat
 	to, _ := times["to"].(string)
 	// Whole hours, so that the range tells no more of times than the data may.
 	now = now.Truncate(time.Hour)
-	r, err := NewRange(cmp.Or(from, "now-6h"), cmp.Or(to, "now"), now, location, weekStart)
-	if err != nil {
+	b := &computing{client: c, scope: Scope{Variables: make(map[string]Variable)}, now: now}
+	var err error
+	if b.scope.Range, err = NewRange(cmp.Or(from, "now-6h"), cmp.Or(to, "now"), now, location, weekStart); err != nil {
 		return nil, failure(Unsupported, "%v", err)
 	}
-	b := &computing{client: c, scope: Scope{Range: r, Variables: make(map[string]Variable)}, now: now}
 	templating, _ := board["templating"].(map[string]any)
 	for _, v := range objects(templating["list"]) {
 		name, _ := v["name"].(string)
@@ -71,6 +75,12 @@ func open(ctx context.Context, c *client, board map[string]any, delay time.Durat
 			return nil, within(fmt.Sprintf("variable %q", name), err)
 		}
 		b.scope.Variables[name] = value
+	}
+	if zone := b.scope.Variables[zoneVariable].Values; len(zone) == 1 && cmp.Or(stringsOf(board["timezone"])...) == "" {
+		if location, err := time.LoadLocation(zone[0]); err == nil {
+			b.scope.Range, err = NewRange(cmp.Or(from, "now-6h"), cmp.Or(to, "now"), now, location, weekStart)
+			return b, err
+		}
 	}
 	return b, nil
 }
