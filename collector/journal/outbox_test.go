@@ -249,6 +249,33 @@ func TestTotalsAndRanksFollowThePlays(t *testing.T) {
 	}
 }
 
+// A song has the link that is played most, but is called as it is now.
+func TestTheTotalOfASongLeadsToItsMostPlayedURI(t *testing.T) {
+	j := open(t, journal.Options{})
+	heard := func(n int, name string, after time.Duration) {
+		item := journal.Item{Kind: journal.Track, URI: fmt.Sprintf("spotify:track:%022d", n), Name: name, Artists: []journal.Artist{{Name: "Artist"}}}
+		record(t, j, with(inHistory(item, noon.Add(after), 100_000), func(r *journal.Report) { r.Item = item }))
+	}
+	heard(1, "Song", 0)
+	heard(1, "Song", time.Hour)
+	heard(2, "SONG", 2*time.Hour)
+	for {
+		entries, err := j.Take(t.Context(), 100)
+		if err != nil || len(entries) == 0 {
+			t.Fatalf("no total was sent: %v", err)
+		}
+		if i := slices.IndexFunc(entries, func(e journal.Entry) bool { return e.Kind == journal.EntryTrackTotal }); i >= 0 {
+			if total := entries[i].Total; total.ID != "0000000000000000000001" || total.Name != "SONG" || total.Plays != 3 {
+				t.Errorf("total %+v", total)
+			}
+			return
+		}
+		if err := j.Sent(t.Context(), entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAYearEndsWhereTheListenerLives(t *testing.T) {
 	auckland, err := time.LoadLocation("Pacific/Auckland")
 	if err != nil {

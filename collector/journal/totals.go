@@ -22,10 +22,10 @@ func totalQuery(key string) string {
 }
 
 // total sums up what the entry's key has. Names, id and picture are those of the
-// item that was played last.
+// item that was played last, but a song's id is that of its item played most.
 func (j *Journal) total(tx *transaction, e *Entry) error {
 	t := e.Total
-	var newest int64
+	var newest, most, mostPlays, mostMS int64
 	err := tx.each(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
 		var item, plays, msPlayed, firstMS, lastMS int64
 		if err := rows.Scan(&item, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
@@ -33,6 +33,9 @@ func (j *Journal) total(tx *transaction, e *Entry) error {
 		}
 		t.Plays += plays
 		t.MSPlayed += msPlayed
+		if most == 0 || plays > mostPlays || plays == mostPlays && msPlayed > mostMS {
+			most, mostPlays, mostMS = item, plays, msPlayed
+		}
 		if first := fromMilli(firstMS); newest == 0 || first.Before(t.First) {
 			t.First = first
 		}
@@ -52,6 +55,12 @@ func (j *Journal) total(tx *transaction, e *Entry) error {
 		return err
 	}
 	t.describe(e.Kind, item)
+	if e.Kind == EntryTrackTotal && most != newest {
+		if item, err = itemOf(tx, most); err != nil {
+			return err
+		}
+		t.ID = item.ID()
+	}
 	return nil
 }
 
