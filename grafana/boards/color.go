@@ -1,5 +1,3 @@
-//lint:file-ignore U1000 the boards that use all of this come next
-
 package main
 
 // The colors of things are the same on all boards. They are those of Okabe and Ito,

@@ -24,7 +24,7 @@ type definition struct {
 var (
 	definitionStart = regexp.MustCompile(`(?m)^(\w+) =`)
 	notCode         = regexp.MustCompile(`"(?:\\.|[^"\\])*"|//[^\n]*`)
-	identifier      = regexp.MustCompile(`\.?\b[a-zA-Z]\w*\b`)
+	identifier      = regexp.MustCompile(`\.?\b[a-zA-Z]\w*\b:?`)
 	packageUse      = regexp.MustCompile(`\b([a-z]\w*)\.`)
 	windowUse       = regexp.MustCompile(`\b(?:aggregateWindow|window)\(|\bdate\.`)
 )
@@ -61,7 +61,7 @@ func definitions() []definition {
 }
 
 // identifiers are the names in Flux code that may be those of definitions: no members
-// of records, no strings, no comments.
+// of records (r.name, name: value), no strings, no comments.
 func identifiers(code string) []string {
 	found := map[string]bool{}
 	for _, name := range identifier.FindAllString(notCode.ReplaceAllString(code, `""`), -1) {
@@ -75,24 +75,20 @@ func identifiers(code string) []string {
 // so that a reader of the JSON sees what a panel asks and nothing else.
 func fluxQuery(expression string) string {
 	all := definitions()
+	var parts []string
 	used := map[string]bool{}
-	var use func(names []string)
-	use = func(names []string) {
+	var use func(code string)
+	use = func(code string) { // definitions stand before what uses them: Flux wants it
+		names := identifiers(code)
 		for _, d := range all {
 			if slices.Contains(names, d.name) && !used[d.name] {
 				used[d.name] = true
-				use(identifiers(d.text))
+				use(d.text)
+				parts = append(parts, d.text)
 			}
 		}
 	}
-	use(identifiers(expression))
-
-	var parts []string
-	for _, d := range all {
-		if used[d.name] {
-			parts = append(parts, d.text)
-		}
-	}
+	use(expression)
 	body := strings.Join(append(parts, expression), "\n\n")
 	if code := notCode.ReplaceAllString(body, `""`); windowUse.MatchString(code) {
 		body = zoneOption + "\n\n" + body

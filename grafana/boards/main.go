@@ -31,7 +31,11 @@ func boards() []board {
 	return []board{
 		listening(),
 		now(),
+		artist(),
+		year(),
+		allTime(),
 		poller(),
+		public(),
 	}
 }
 

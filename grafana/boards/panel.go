@@ -1,8 +1,4 @@
-//lint:file-ignore U1000 the boards that use all of this come next
-
 package main
-
-import "strconv"
 
 // panel is a panel. A constructor per type below gives it the shape that the type
 // needs; the methods, which return a changed copy, do the rest.
@@ -11,12 +7,10 @@ type panel struct {
 	Type            string           `json:"type"`
 	Title           string           `json:"title"`
 	Description     string           `json:"description,omitempty"`
-	Transparent     bool             `json:"transparent,omitempty"`
 	Collapsed       *bool            `json:"collapsed,omitempty"` // of rows
 	GridPos         gridPos          `json:"gridPos"`
 	Datasource      *datasource      `json:"datasource,omitempty"`
 	Targets         []target         `json:"targets,omitempty"`
-	MaxDataPoints   int              `json:"maxDataPoints,omitempty"`
 	Interval        string           `json:"interval,omitempty"`
 	Transformations []transformation `json:"transformations,omitempty"`
 	FieldConfig     *fieldConfig     `json:"fieldConfig,omitempty"`
@@ -250,21 +244,11 @@ func links(l ...link) property         { return property{"links", l} }
 func cell(options any) property        { return property{"custom.cellOptions", options} }
 func hide() property                   { return property{"custom.hideFrom", hideFrom{true, true, true}} }
 func mapTo(options any) property       { return property{"mappings", []mapping{{"value", options}}} }
-func alignment(side string) property   { return property{"custom.align", side} }
 func custom(id string, v any) property { return property{"custom." + id, v} }
 
 // links adds links to the panel's head.
 func (p panel) links(l ...link) panel {
 	p.Links = append(p.Links[:len(p.Links):len(p.Links)], l...)
-	return p
-}
-
-// valueLinks are offered where a value is clicked.
-func (p panel) valueLinks(l ...link) panel { return p.change(func(f *field) { f.Links = l }) }
-
-// points limits how many values a series has.
-func (p panel) points(n int) panel {
-	p.MaxDataPoints = n
 	return p
 }
 
@@ -292,10 +276,8 @@ func (p panel) columns(names ...string) panel {
 		transform("organize", map[string]any{"indexByName": order, "excludeByName": struct{}{}, "renameByName": struct{}{}})
 }
 
-// bare leaves out the panel's frame.
-func (p panel) bare() panel {
-	p.Transparent = true
+// described changes the description.
+func (p panel) described(description string) panel {
+	p.Description = description
 	return p
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,5 +1,3 @@
-//lint:file-ignore U1000 the boards that use all of this come next
-
 package main
 
 // Constructors, one per panel type, with the options of each.
@@ -391,14 +389,4 @@ func gauge(title, description string, w, h int) panel {
 	p := newPanel("gauge", title, description, w, h)
 	p.Options = gaugeOptions{ReduceOptions: reduceOptions{Calcs: []string{"lastNotNull"}}, Orientation: "auto", ShowThresholdMarkers: true, Sizing: "auto"}
 	return p
-}
-
-type textOptions struct {
-	Mode    string `json:"mode"`
-	Content string `json:"content"`
-}
-
-// text shows markdown.
-func text(title, markdown string, w, h int) panel {
-	return panel{Type: "text", Title: title, GridPos: gridPos{W: w, H: h}, Transparent: true, Options: textOptions{"markdown", markdown}}
 }

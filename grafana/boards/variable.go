@@ -1,5 +1,3 @@
-//lint:file-ignore U1000 the boards that use all of this come next
-
 package main
 
 import "strings"
@@ -143,5 +141,15 @@ func fluxVariable(name, label, description, expression string) variable {
 		Name: name, Label: label, Description: description,
 		Type: "query", Query: variableQuery{RefID: name, Query: query}, Definition: expression, Datasource: &influxSource,
 		Refresh: onLoad, Options: []option{},
+	}
+}
+
+// delayVariable is how much of the last hours a board for strangers leaves out. The
+// snapshot publisher sets it from SNAPSHOT_DELAY.
+func delayVariable() variable {
+	return variable{
+		Name: "delay", Label: "Delay", Description: "How much of the last hours is left out, as a Flux duration.",
+		Type: "constant", Query: "24h", Hide: hidden, SkipURLSync: true,
+		Current: option{Selected: true, Text: "24h", Value: "24h"}, Options: []option{{Selected: true, Text: "24h", Value: "24h"}},
 	}
 }

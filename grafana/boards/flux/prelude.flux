@@ -8,44 +8,84 @@ listens = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => from(bucket:
     |> filter(fn: (r) => r._measurement == "listen" and r.account == "${account}")
     |> filter(fn: fields)
 
-// played reads fields of the plays from start to stop, ms_played among them, a row for
-// each play that is not too short.
-played = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => listens(fields: fields, start: start, stop: stop)
+// credits reads fields of the artists who are credited on the plays of the range.
+credits = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => from(bucket: "${bucket}")
+    |> range(start: start, stop: stop)
+    |> filter(fn: (r) => r._measurement == "listen_artist" and r.account == "${account}")
+    |> filter(fn: fields)
+
+// described reads fields of a measurement of things that have no time of their own.
+described = (measurement, fields) => from(bucket: "${bucket}")
+    |> range(start: 2000-01-01T00:00:00Z, stop: 2000-01-02T00:00:00Z)
+    |> filter(fn: (r) => r._measurement == measurement and r.account =~ /^${account:regex}$/)
+    |> filter(fn: fields)
+
+// rows makes a row of all that was read of a play. Columns that are the same everywhere
+// are dropped before it: it copies each of them for each row.
+rows = (tables=<-) => tables
+    |> drop(columns: ["_start", "_stop", "_measurement", "account"])
     |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
     |> group()
-    |> filter(fn: (r) => r.ms_played >= ${minimum} * 1000)
 
-// ms reads the time listened of each play, ms, by which InfluxDB itself can filter.
+// shortest is the time in ms below which plays are left out.
+shortest = ${minimum} * 1000
+
+// played reads fields of the plays from start to stop, a row for each that is not
+// shorter than the board shows. ms_played has to be among the fields.
+played = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => {
+    all = listens(fields: fields, start: start, stop: stop) |> rows()
+
+    return if shortest == 0 then all else all |> filter(fn: (r) => r.ms_played >= shortest)
+}
+
+// ms reads the time listened of each play. InfluxDB itself filters it, and sums it up
+// if nothing stands between this and sum() or aggregateWindow().
 ms = (start=v.timeRangeStart, stop=v.timeRangeStop) => listens(
-        fields: (r) => r._field == "ms_played" and r._value >= ${minimum} * 1000,
-        start: start,
-        stop: stop,
-    )
-    |> group()
-    |> keep(columns: ["_time", "_value"])
+    fields: (r) => r._field == "ms_played" and r._value >= shortest,
+    start: start,
+    stop: stop,
+)
+
+// counted reads which plays count, 1 for each.
+counted = (start=v.timeRangeStart, stop=v.timeRangeStop) => if shortest == 0 then
+    listens(fields: (r) => r._field == "plays", start: start, stop: stop)
+else
+    played(fields: (r) => r._field == "plays" or r._field == "ms_played", start: start, stop: stop)
+        |> rename(columns: {plays: "_value"})
+        |> keep(columns: ["_time", "_value"])
 
 // perDay sums up values from midnight to midnight where the listener lives, days
 // without any too. every may be another time, such as 1mo.
-perDay = (tables=<-, every=1d) => tables
-    |> aggregateWindow(every: every, fn: sum, createEmpty: true, timeSrc: "_start")
+perDay = (tables=<-, every=1d, fn=sum) => tables
+    |> aggregateWindow(every: every, fn: fn, createEmpty: true, timeSrc: "_start")
     |> fill(value: 0)
 
 // perWeek sums up values from Monday to Sunday. Flux' own weeks begin on Thursdays.
-perWeek = (tables=<-) => tables
-    |> aggregateWindow(every: 1w, offset: -3d, fn: sum, createEmpty: true, timeSrc: "_start")
+perWeek = (tables=<-, fn=sum) => tables
+    |> aggregateWindow(every: 1w, offset: -3d, fn: fn, createEmpty: true, timeSrc: "_start")
     |> fill(value: 0)
+
+// total is the sum of all values, 0 if there are none.
+total = (tables=<-) => tables |> sum() |> filter(fn: (r) => exists r._value) |> only(column: "_value", otherwise: 0)
+
+// only is the value of a column of a table's only row, otherwise if there is no row.
+only = (tables=<-, column, otherwise) => {
+    found = tables |> findColumn(fn: (key) => true, column: column)
+
+    return if length(arr: found) > 0 then found[0] else otherwise
+}
 
 // inHours makes hours of ms.
 inHours = (tables=<-) => tables |> map(fn: (r) => ({_time: r._time, hours: float(v: r._value) / 3600000.0}))
 
 // sums adds up ms and plays of the rows of each key and returns a row a key. It is what
 // group(columns: ["key"]) |> sum() would return, for a tenth of the work: sorted by
-// key, running sums at the first row of two keys differ by what the first key has. The
-// other columns are those of a key's first row in the order of the columns by.
+// key, the running sums before two keys' first rows differ by what the first key has.
+// All else is of a key's first row in the order of the columns by.
 sums = (tables=<-, by=["key"]) => {
-    end = array.from(rows: [{key: "\xf4\x8f\xbf\xbf", ms: 0, plays: 0}])
+    end = array.from(rows: [{key: "\xf4\x8f\xbf\xbf", ms: 0, plays: 0}]) // sorts behind all others
 
-    return union(tables: [tables, end])
+    return union(tables: [tables |> drop(columns: [""]), end]) // to drop nothing makes Flux forget what columns there are
         |> sort(columns: by)
         |> duplicate(column: "ms", as: "all_ms")
         |> duplicate(column: "plays", as: "all_plays")
@@ -54,28 +94,94 @@ sums = (tables=<-, by=["key"]) => {
         |> unique(column: "key")
         |> sort(columns: ["key"], desc: true)
         |> difference(columns: ["ms", "plays"], keepFirst: true)
-        |> filter(fn: (r) => exists r.ms)
+        |> filter(fn: (r) => exists r.ms and r.key != "")
 }
 
-// top keeps the n first by ms or plays, then by the other, then by key.
-top = (tables=<-, by=["ms", "plays", "key"], n=10) => tables
-    |> sort(columns: by, desc: true)
-    |> limit(n: n)
-    |> map(fn: (r) => ({r with hours: float(v: r.ms) / 3600000.0}))
-
-// artists is a row for each first artist: key is the name, ms, plays.
-artists = () => played(fields: (r) => r._field == "artist" or r._field == "ms_played" or r._field == "plays")
-    |> map(fn: (r) => ({key: r.artist, ms: r.ms_played, plays: r.plays}))
+// artists is a row for each first artist: key, ms, plays, and the _time of one play.
+artists = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
+        fields: (r) => r._field == "artist_key" or r._field == "ms_played" or r._field == "plays",
+        start: start,
+        stop: stop,
+    )
+    |> rename(columns: {artist_key: "key", ms_played: "ms"})
     |> sums()
 
-// described is a measurement of things that have no time of their own.
-described = (measurement) => from(bucket: "${bucket}")
-    |> range(start: 2000-01-01T00:00:00Z, stop: 2000-01-02T00:00:00Z)
-    |> filter(fn: (r) => r._measurement == measurement)
+// albums is a row for each album, which is a name of an artist: key, ms, plays, and the
+// _time of one play.
+albums = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
+        fields: (r) => r._field == "album_key" or r._field == "ms_played" or r._field == "plays",
+        start: start,
+        stop: stop,
+    )
+    |> rename(columns: {album_key: "key", ms_played: "ms"})
+    |> sums()
+
+// songs is a row for each song, which is a title of a first artist, whatever its uris:
+// key, ms, plays, and the _time of a play of the uri that was heard most.
+songs = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
+        fields: (r) => r._field == "song_key" or r._field == "track_id" or r._field == "ms_played" or r._field == "plays",
+        start: start,
+        stop: stop,
+    )
+    |> perURI()
+
+// perURI adds up the plays of each uri of a song first, and then its uris.
+perURI = (tables=<-) => tables
+    |> map(fn: (r) => ({_time: r._time, song: r.song_key, key: r.song_key + "\x1f" + r.track_id, ms: r.ms_played, plays: r.plays}))
+    |> sums()
+    |> map(fn: (r) => ({_time: r._time, key: r.song, less: -r.ms, ms: r.ms, plays: r.plays}))
+    |> sums(by: ["key", "less"])
+
+// facts adds up the rows of songs or the like: hours, plays and how many there are.
+facts = (tables=<-) => tables
+    |> map(fn: (r) => ({ms: r.ms, plays: r.plays, number: 1}))
+    |> cumulativeSum(columns: ["ms", "plays", "number"])
+    |> tail(n: 1)
+    |> map(fn: (r) => ({hours: float(v: r.ms) / 3600000.0, plays: r.plays, number: r.number}))
+
+// top keeps the n first by one of ms and plays, then the other, then key, and numbers
+// them by rank.
+top = (tables=<-, by="hours", n=10) => tables
+    |> sort(columns: if by == "plays" then ["plays", "ms", "key"] else ["ms", "plays", "key"], desc: true)
+    |> limit(n: n)
+    |> map(fn: (r) => ({_time: r._time, key: r.key, ms: r.ms, plays: r.plays, hours: float(v: r.ms) / 3600000.0, rank: 1}))
+    |> cumulativeSum(columns: ["rank"])
+
+// each adds to the rows of a top the columns that read returns for one of them: what is
+// not summed or sorted by need not be read for every play.
+each = (tables=<-, read) => {
+    none = array.from(rows: [{rank: 0}])
+    found = union(tables: [tables |> drop(columns: [""]), none])
+        |> drop(columns: [""])
+        |> sort(columns: ["rank"])
+        |> tableFind(fn: (key) => true)
+    one = (rank) => {
+        row = getRecord(table: found, idx: rank)
+
+        return read(row: row)
+            |> map(fn: (r) => ({r with rank: row.rank}))
+            |> drop(columns: [""])
+    }
+    ranks = getColumn(table: found, column: "rank") |> array.filter(fn: (x) => x > 0)
+
+    return union(tables: array.concat(arr: [none, none], v: ranks |> array.map(fn: (x) => one(rank: x))))
+        |> filter(fn: (r) => r.rank > 0)
+        |> drop(columns: [""])
+        |> sort(columns: ["rank"])
+}
+
+// withFields adds fields of the play at a row's _time to the rows of a top.
+withFields = (tables=<-, fields) => tables
+    |> each(
+        read: (row) => listens(fields: fields, start: row._time, stop: date.add(d: 1ns, to: row._time))
+            |> rows()
+            |> map(fn: (r) => ({r with plays: row.plays, hours: row.hours})),
+    )
 
 // accounts are the listeners.
-accounts = () => described(measurement: "account")
-    |> filter(fn: (r) => r._field == "timezone")
+accounts = () => from(bucket: "${bucket}")
+    |> range(start: 2000-01-01T00:00:00Z, stop: 2000-01-02T00:00:00Z)
+    |> filter(fn: (r) => r._measurement == "account" and r._field == "timezone")
     |> group()
     |> keep(columns: ["account"])
     |> sort(columns: ["account"])
@@ -84,8 +190,7 @@ accounts = () => described(measurement: "account")
 // of the first one.
 zone = () => union(
         tables: [
-            described(measurement: "account")
-                |> filter(fn: (r) => r._field == "timezone" and r.account =~ /^${account:regex}$/)
+            described(measurement: "account", fields: (r) => r._field == "timezone")
                 |> group()
                 |> sort(columns: ["account"])
                 |> keep(columns: ["_value"])

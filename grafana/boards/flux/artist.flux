@@ -1,0 +1,78 @@
+// artistNames are the artists who were heard most, most first.
+artistNames = () => described(measurement: "artist_total", fields: (r) => r._field == "name" or r._field == "ms_played")
+    |> rows()
+    |> sort(columns: ["ms_played", "name"], desc: true)
+    |> limit(n: 1000)
+    |> keep(columns: ["name"])
+
+// artistPoint is the key of the artist whom the board is about, at the time of the
+// artist's total. A key is a name in lower case, but for some letters of few languages.
+artistPoint = () => described(measurement: "artist_total", fields: (r) => r._field == "key" and r._value =~ /(?i)^${artist:regex}$/)
+    |> group()
+
+// artistKey is what that artist's plays are counted by.
+artistKey = artistPoint() |> only(column: "_value", otherwise: "nobody")
+
+// theirs reads fields of the plays of the artist, artist_key and ms_played among them.
+theirs = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => played(fields: fields, start: start, stop: stop)
+    |> filter(fn: (r) => r.artist_key == artistKey)
+
+// theirMS reads the time listened of each play of the artist.
+theirMS = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "ms_played")
+    |> keep(columns: ["_time", "ms_played"])
+    |> rename(columns: {ms_played: "_value"})
+
+// theirFacts are hours, plays and songs of the artist in the range.
+theirFacts = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "ms_played" or r._field == "plays")
+    |> rename(columns: {song_key: "key", ms_played: "ms"})
+    |> sums()
+    |> facts()
+    |> rename(columns: {number: "songs"})
+
+// theirTotal is all that was ever heard of the artist, at any time.
+theirTotal = () => {
+    at = artistPoint() |> only(column: "_time", otherwise: 2000-01-01T00:00:00Z)
+
+    return from(bucket: "${bucket}")
+        |> range(start: at, stop: date.add(d: 1ns, to: at))
+        |> filter(fn: (r) => r._measurement == "artist_total" and r.account == "${account}")
+        |> rows()
+        |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays, first: r.first_ms, last: r.last_ms}))
+}
+
+// theirSongs is a row for each song of the artist, as songs is of all.
+theirSongs = () => theirs(
+        fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "track_id" or r._field == "ms_played" or r._field == "plays",
+    )
+    |> perURI()
+
+// theirAlbums is a row for each album of the artist's songs.
+theirAlbums = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "album_key" or r._field == "ms_played" or r._field == "plays")
+    |> rename(columns: {album_key: "key", ms_played: "ms"})
+    |> sums()
+
+// theirSkips is the share of the artist's plays in each month that were skipped.
+theirSkips = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "ms_played" or r._field == "skipped")
+    |> map(fn: (r) => ({_time: r._time, _value: if r.skipped then 1.0 else 0.0}))
+    |> aggregateWindow(every: 1mo, fn: mean, createEmpty: false, timeSrc: "_start")
+    |> keep(columns: ["_time", "_value"])
+    |> rename(columns: {_value: "skipped"})
+
+// theirYears is the artist's rank in each year in which it was among the first fifty.
+theirYears = () => from(bucket: "${bucket}")
+    |> range(start: 2000-01-01T00:00:00Z, stop: 2000-01-02T00:00:00Z)
+    |> filter(fn: (r) => r._measurement == "artist_year" and r.account == "${account}")
+    |> filter(fn: (r) => r._field == "key" or r._field == "rank" or r._field == "plays" or r._field == "ms_played")
+    |> rows()
+    |> filter(fn: (r) => r.key == artistKey)
+    |> map(fn: (r) => ({year: r.year, rank: r.rank, plays: r.plays, hours: float(v: r.ms_played) / 3600000.0}))
+    |> sort(columns: ["year"], desc: true)
+
+// theirCredits are hours and plays of what the artist is credited on, first or not.
+theirCredits = () => credits(fields: (r) => r._field == "artist_key" or r._field == "ms_played" or r._field == "plays")
+    |> rows()
+    |> filter(fn: (r) => r.artist_key == artistKey and r.ms_played >= shortest)
+    |> map(fn: (r) => ({ms: r.ms_played, plays: r.plays, featured: if r.pos == "0" then 0 else r.plays}))
+    |> cumulativeSum(columns: ["ms", "plays", "featured"])
+    |> tail(n: 1)
+    |> map(fn: (r) => ({hours: float(v: r.ms) / 3600000.0, plays: r.plays, featured: r.featured}))
