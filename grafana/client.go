@@ -180,6 +180,8 @@ func (c *client) answered(resp *http.Response, body []byte) error {
 		return err
 	}
 	switch {
+	case c.token == "" && (code == http.StatusUnauthorized || code == http.StatusForbidden) && !strings.Contains(message, "napshots are disabled"):
+		return says(Unseen, ": visitors are not let through to /api/snapshots; see the proxy before it")
 	case code == http.StatusUnauthorized:
 		return says(Unauthorized, ": GRAFANA_TOKEN is not one of its tokens, or has expired; make one under Administration › Users and access › Service accounts")
 	case code == http.StatusForbidden && strings.Contains(message, "napshots are disabled"):
@@ -243,10 +245,17 @@ func (c *client) snapshot(ctx context.Context, key string) (map[string]any, erro
 		Dashboard map[string]any `json:"dashboard"`
 	}
 	err := c.call(ctx, http.MethodGet, "/api/snapshots/"+key, nil, &answer)
-	if statusOf(err) == http.StatusNotFound {
+	if isMissing(err) {
 		return nil, nil
 	}
 	return answer.Dashboard, err
+}
+
+// isMissing tells whether an error means that there is no snapshot of that name. Where
+// Grafana answers 500 to that, as it did before 12, it is with these words.
+func isMissing(err error) bool {
+	return statusOf(err) == http.StatusNotFound ||
+		statusOf(err) == http.StatusInternalServerError && strings.Contains(err.Error(), "Failed to get dashboard snapshot")
 }
 
 // remove deletes what is published under a key, if anything is. What another service
@@ -255,7 +264,7 @@ func (c *client) snapshot(ctx context.Context, key string) (map[string]any, erro
 func (c *client) remove(ctx context.Context, k keys) error {
 	err := c.call(ctx, http.MethodDelete, "/api/snapshots/"+k.Key, nil, nil)
 	switch {
-	case statusOf(err) == http.StatusNotFound:
+	case isMissing(err):
 		return nil
 	case statusOf(err) == http.StatusForbidden && c.mayPublish(ctx) == nil:
 		return c.call(ctx, http.MethodGet, "/api/snapshots-delete/"+k.DeleteKey, nil, nil)
@@ -267,7 +276,7 @@ func (c *client) remove(ctx context.Context, k keys) error {
 // may delete snapshots may make them, and there is none of this name.
 func (c *client) mayPublish(ctx context.Context) error {
 	err := c.call(ctx, http.MethodDelete, "/api/snapshots/"+random(), nil, nil)
-	if statusOf(err) == http.StatusNotFound {
+	if isMissing(err) {
 		return nil
 	}
 	return err

@@ -18,14 +18,16 @@ type schema struct {
 type field struct {
 	Name     string            `json:"name"`
 	Type     string            `json:"type"` // time, number, string, boolean
-	TypeInfo any               `json:"typeInfo,omitempty"`
+	TypeInfo map[string]any    `json:"typeInfo,omitzero"`
 	Labels   map[string]string `json:"labels,omitzero"`
 	Config   map[string]any    `json:"config,omitzero"`
 }
 
 type frameData struct {
-	Values   [][]any `json:"values"`             // by column; times are milliseconds since 1970
-	Entities []any   `json:"entities,omitempty"` // where columns have NaN and infinities, which JSON has not
+	Values [][]any `json:"values"` // by column; times are milliseconds since 1970
+	// Entities are where columns have NaN and infinities, which JSON has not: nil, or
+	// row numbers by name.
+	Entities []map[string][]int `json:"entities,omitempty"`
 }
 
 // rows is how many rows a frame has.
@@ -44,6 +46,7 @@ func (f *frame) strip() {
 	for i := range f.Schema.Fields {
 		field := &f.Schema.Fields[i]
 		field.Config = only(field.Config, "displayName", "displayNameFromDS", "interval")
+		field.TypeInfo = only(field.TypeInfo, "frame", "nullable")
 	}
 }
 

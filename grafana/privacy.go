@@ -139,6 +139,9 @@ func (g *gate) filters(panel string, target map[string]any) {
 // masked; everything else of the kind is a violation.
 func (g *gate) frame(p *panel, f *frame) {
 	g.text(p.name(), "name of its data", f.Schema.Name)
+	if len(f.Data.Values) > len(f.Schema.Fields) {
+		g.found(p.name(), "data", "has a column without a name")
+	}
 	for i := range f.Schema.Fields {
 		field := &f.Schema.Fields[i]
 		where := fmt.Sprintf("field %q", field.Name)
@@ -172,6 +175,9 @@ func (g *gate) frame(p *panel, f *frame) {
 				}
 			case json.Number:
 				g.number(p.name(), where, field.Type, value)
+			case nil, bool:
+			default:
+				g.found(p.name(), where, "holds what is neither text nor number nor boolean")
 			}
 		}
 	}
@@ -329,7 +335,7 @@ func (g *gate) snapshot(dashboard map[string]any) { g.value("", "dashboard", das
 // visible are the keys of a dashboard below which texts are read by visitors. Other
 // texts are settings, among which the id of an account or the name of a device can
 // be by chance only: "auto".
-var visible = []string{"title", "description", "content", "text", "label", "tags", "value"}
+var visible = []string{"title", "description", "content", "text", "label", "tags", "value", "options", "renamePattern", "renameByName"}
 
 func (g *gate) value(panel, key string, value any) {
 	switch value := value.(type) {
@@ -351,6 +357,10 @@ func (g *gate) value(panel, key string, value any) {
 			panel = title
 		}
 		for name, element := range value {
+			g.value(panel, "key", name)
+			if key == "renameByName" {
+				name = key
+			}
 			g.value(panel, name, element)
 		}
 	}

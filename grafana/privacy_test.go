@@ -56,6 +56,8 @@ func TestPrivateFields(t *testing.T) {
 	called.Config["displayName"] = "hours on Kitchen"
 	named := table(column("hours", "number", 1))
 	named.Schema.Name = "Anna's Pixel 9"
+	nameless := table(column("hours", "number", 1))
+	nameless.Data.Values = append(nameless.Data.Values, []any{"Kitchen"})
 	tests := map[string]struct {
 		frame grafanatest.Frame
 		want  string // of the violation; "": none
@@ -88,6 +90,8 @@ func TestPrivateFields(t *testing.T) {
 		"an address":            {table(column("month", "string", "from 192.168.1.7:8086")), `holds an IP address`},
 		"an address, version 6": {table(column("month", "string", "fe80::1.")), `holds an IP address`},
 		"a display name":        {table(called), `its display name: holds the name of a device`},
+		"an object":             {table(column("month", "string", map[string]any{"at": "Kitchen"})), `neither text nor number`},
+		"a nameless column":     {nameless, `data: has a column without a name`},
 		"a name of a frame":     {named, `name of its data: holds the name of a device`},
 	}
 	for name, test := range tests {
@@ -121,6 +125,9 @@ func TestPrivateTexts(t *testing.T) {
 		{`What strangers see.`, `Played in the Kitchen.`, `board, description: holds the name of a device`},
 		{`As of `, `Served by 10.0.0.7, as of `, `content: holds an IP address`},
 		{`"unit": "h"`, `"unit": "h", "noValue": "influx-token=="`, `noValue: holds a token`},
+		{`"options": "Value"`, `"options": "Büro"`, `panel "Hours of anna", options: holds the name of a device`},
+		{`"limitField": 10`, `"renameByName": {"hours": "in the Kitchen"}`, `panel "Artists", renameByName: holds the name of a device`},
+		{`"limitField": 10`, `"influx-token==": 10`, `panel "Artists", key: holds a token`},
 		{`["spotify"]`, `["zoe"]`, `board, tags: holds the id of an account`},
 		{`r.incognito != true`, `r.ms > 0 // r.incognito != true`, `panel "Artists", target A: does not leave out private sessions`},
 		{`stop: ${delay}`, `stop: now()`, `panel "Artists", target A: does not leave out the last hours`},

@@ -266,7 +266,7 @@ func (p *Publisher) Publish(ctx context.Context) (*Published, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.recover(ctx, k); err != nil {
+	if err := p.resume(ctx, k); err != nil {
 		return nil, err
 	}
 	draft, err := p.Draft(ctx)
@@ -435,9 +435,9 @@ func rowsOf(panels []json.RawMessage) ([]int, error) {
 	return counts, nil
 }
 
-// recover puts up the body that was about to be published when a process ended or
+// resume puts up the body that was about to be published when a process ended or
 // Grafana went away, if visitors get nothing.
-func (p *Publisher) recover(ctx context.Context, k keys) error {
+func (p *Publisher) resume(ctx context.Context, k keys) error {
 	next, err := loadNext(p.options.Dir)
 	if err != nil || next == nil {
 		return err

@@ -156,7 +156,7 @@ func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Pub
 func (c *config) private(ctx context.Context, j *journal.Journal) (grafana.Private, error) {
 	private := grafana.Private{Secrets: []string{string(c.ClientSecret), string(c.InfluxToken), string(c.GrafanaToken)}}
 	aliases, err := c.tokens().Aliases()
-	if err != nil {
+	if err != nil && len(aliases) == 0 { // else it is about files of no account
 		return private, err
 	}
 	for _, alias := range aliases {
@@ -167,9 +167,10 @@ func (c *config) private(ctx context.Context, j *journal.Journal) (grafana.Priva
 		private.Secrets = append(private.Secrets, string(authorization.Token.AccessToken), string(authorization.Token.RefreshToken))
 		private.Accounts = append(private.Accounts, authorization.AccountID, authorization.UserID)
 	}
-	if j != nil {
-		private.Devices, err = j.Devices(ctx)
+	if j == nil {
+		return private, nil
 	}
+	private.Devices, err = j.Devices(ctx)
 	return private, err
 }
 
