@@ -88,6 +88,7 @@ type config struct {
 
 	InfluxURL, InfluxOrg, InfluxBucket string // "": no InfluxDB
 	InfluxToken                        spotify.Secret
+	InfluxTokenFile                    string // where it is from, "" if that is the environment
 
 	WebListenAddress string
 	WebConfigFile    string
@@ -265,6 +266,7 @@ func (env *environment) checkInflux(c *config) (mistakes []error) {
 	if c.InfluxToken, err = secret("INFLUX_TOKEN", env.InfluxToken, env.InfluxTokenFile); err != nil {
 		mistakes = append(mistakes, err)
 	}
+	c.InfluxTokenFile = env.InfluxTokenFile
 	token := env.InfluxToken + env.InfluxTokenFile
 	if env.InfluxURL+env.InfluxOrg+env.InfluxBucket+token == "" {
 		return nil

@@ -220,11 +220,12 @@ func (c *config) newApp(quota *collector.Quota, base http.RoundTripper, clk cloc
 func (c *config) newInflux(j *journal.Journal, base http.RoundTripper, clk clock.Clock, log *slog.Logger) (*influx.Exporter, error) {
 	tokens := c.tokens()
 	return influx.New(influx.Options{
-		URL:    c.InfluxURL,
-		Org:    c.InfluxOrg,
-		Bucket: c.InfluxBucket,
-		Token:  string(c.InfluxToken),
-		Zone:   c.Zones.of,
+		URL:       c.InfluxURL,
+		Org:       c.InfluxOrg,
+		Bucket:    c.InfluxBucket,
+		Token:     string(c.InfluxToken),
+		TokenFile: c.InfluxTokenFile,
+		Zone:      c.Zones.of,
 		Name: func(account string) string {
 			authorization, _ := tokens.Load(account) // without one the alias has to do
 			return cmp.Or(authorization.DisplayName, account)

@@ -163,6 +163,7 @@ func demoConfig(dir string, filled bool) (*config, error) {
 		InfluxOrg:        env.InfluxOrg,
 		InfluxBucket:     env.InfluxBucket,
 		InfluxToken:      influx.InfluxToken,
+		InfluxTokenFile:  influx.InfluxTokenFile,
 		Warnings:         []string{"This is the demo: Spotify is simulated, and its clock is fast."},
 	}
 	c.APIURL, c.AccountsURL = spotifysim.URLs("http://spotify.invalid")

@@ -142,9 +142,9 @@ func (s *setup) influx(ctx context.Context) error {
 		s.warning("InfluxDB", warning, "")
 	}
 	for _, t := range []token{
-		{"InfluxDB", influxTokenFile, "INFLUX_TOKEN_FILE, may read and write it", 0,
+		{"InfluxDB", influxTokenFile, "INFLUX_TOKEN_FILE, may read and write it", "run takes the new one within minutes", 0,
 			operator.Issuer(influx.Read|influx.Write, "spotify-exporter: read and write bucket "+s.env.InfluxBucket)},
-		{"InfluxDB", grafanaInfluxTokenFile, "for Grafana, may read it", s.GrafanaGroup,
+		{"InfluxDB", grafanaInfluxTokenFile, "for Grafana, may read it", "start Grafana again", s.GrafanaGroup,
 			operator.Issuer(influx.Read, "Grafana for spotify-exporter: read bucket "+s.env.InfluxBucket)},
 	} {
 		if err := s.issue(ctx, t); err != nil {
@@ -198,7 +198,7 @@ func (s *setup) grafana(ctx context.Context) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--grafana: %w (got %q)", err, s.Grafana)}
 	}
-	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", 0, issuer}
+	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "start the exporter again", 0, issuer}
 	err = s.issue(ctx, t)
 	if !errors.Is(err, grafana.ErrPassword) {
 		return err
@@ -218,7 +218,8 @@ func (s *setup) grafana(ctx context.Context) error {
 // token is a token as it should be.
 type token struct {
 	subject, file, what string
-	group               int // that may read the file; 0: none
+	replaced            string // what a new one in the place of another asks for
+	group               int    // that may read the file; 0: none
 	issuer              issuer
 }
 
@@ -268,7 +269,7 @@ func (s *setup) issue(ctx context.Context, t token) error {
 	}
 	text := "new token " + t.what + ": " + path
 	if len(before) > 0 {
-		text += fmt.Sprintf("; the one before is revoked (%d): start again what uses it", len(before))
+		text += fmt.Sprintf("; the one before is revoked (%d): %s", len(before), t.replaced)
 	}
 	s.ok(t.subject, text)
 	return nil

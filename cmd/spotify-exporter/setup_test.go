@@ -169,12 +169,12 @@ func TestSetupOfAFreshServer(t *testing.T) {
 
 	// What is lost, or no longer good, is made anew, and the one before is good no more.
 	t.Run("lost", func(t *testing.T) {
-		for _, name := range []string{influxTokenFile, grafanaInfluxTokenFile} {
+		for name, then := range map[string]string{influxTokenFile: "run takes the new one within minutes", grafanaInfluxTokenFile: "start Grafana again"} {
 			before := content(t, dir, name)
 			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)
 			}
-			if out := setUp(t, exitDone, dir, flags...); strings.Count(out, "new token") != 1 || !strings.Contains(out, "start again what uses it") {
+			if out := setUp(t, exitDone, dir, flags...); strings.Count(out, "new token") != 1 || !strings.Contains(out, then) {
 				t.Errorf("%s lost: %s", name, out)
 			}
 			if status := ask(t, server, before, http.MethodGet, "/api/v2/buckets", "", nil); status != http.StatusUnauthorized {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -257,5 +259,30 @@ func TestCheckNamesServersThatAreNotInfluxDB2(t *testing.T) {
 			t.Errorf("version %q: %+v", version, f)
 		}
 		server.Close()
+	}
+}
+
+// A token that setup has replaced while the exporter runs.
+func TestATokenFileIsReadAgain(t *testing.T) {
+	influxtest.Require2(t)
+	s := influxtest.Shared(t)
+	bucket, j := s.Bucket(t), openJournal(t)
+	record(t, j, "me", evenings(1)...)
+	file := filepath.Join(t.TempDir(), "token")
+	e := exporter(t, s, bucket, j, func(o *influx.Options) { o.Token, o.TokenFile = "revoked", file })
+	for range 2 { // the file is not there yet
+		if _, err := e.Step(t.Context()); failure(t, err).Reason != influx.Unauthorized {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte(s.Grant(t, bucket, influxtest.Read|influxtest.Write)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Step(t.Context()); failure(t, err).Reason != influx.Unauthorized {
+		t.Fatal(err)
+	}
+	drain(t, e)
+	if n := s.Count(t, bucket, "listen", "plays"); n != 1 {
+		t.Errorf("%d listens, want 1", n)
 	}
 }

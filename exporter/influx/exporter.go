@@ -47,6 +47,9 @@ type Options struct {
 	// where and as whom to write. On InfluxDB 1.8 Bucket is "database/policy", Token
 	// "user:password", Org anything.
 	URL, Org, Bucket, Token string
+	// TokenFile is where Token is from; "": from elsewhere. It is read again when
+	// InfluxDB does not know the token any more: setup may have made another one.
+	TokenFile string
 
 	// Zone gives an account's time zone; nil: UTC.
 	Zone func(account string) *time.Location
@@ -145,16 +148,12 @@ func New(options Options) (*Exporter, error) {
 	}
 	base.Path = base.JoinPath("/").Path
 	base.RawQuery, base.Fragment = "", ""
-	s := &server{base: base, token: options.Token, userAgent: options.UserAgent, client: &http.Client{
+	s := &server{base: base, token: options.Token, tokenFile: options.TokenFile, userAgent: options.UserAgent, client: &http.Client{
 		Transport: options.Base,
 		// A redirected POST would arrive as a GET, and without its token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	authorization := ""
-	if options.Token != "" {
-		authorization = "Token " + options.Token
-	}
-	service := influxhttp.NewService(base.String(), authorization, influxhttp.DefaultOptions().SetHTTPDoer(s))
+	service := influxhttp.NewService(base.String(), "", influxhttp.DefaultOptions().SetHTTPDoer(s))
 	writing := write.DefaultOptions().SetPrecision(time.Nanosecond).SetUseGZip(!near(base.Hostname()))
 	e := &Exporter{
 		options:    options,

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -79,6 +80,7 @@ const (
 type server struct {
 	base      *url.URL // ends in "/"
 	token     string
+	tokenFile string // where the token is from; "": from elsewhere
 	userAgent string
 	client    *http.Client
 }
@@ -88,6 +90,9 @@ type server struct {
 func (s *server) Do(req *http.Request) (*http.Response, error) {
 	if s.userAgent != "" {
 		req.Header.Set("User-Agent", s.userAgent)
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "Token "+s.token)
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
@@ -104,6 +109,9 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came of it is good enough
+	if resp.StatusCode == http.StatusUnauthorized {
+		s.readToken()
+	}
 	failure := &Error{
 		Reason:     reasonOf(resp.StatusCode),
 		Status:     resp.StatusCode,
@@ -117,6 +125,18 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 		failure.Message = cmp.Or(http.StatusText(resp.StatusCode), "no words")
 	}
 	return nil, failure
+}
+
+// readToken takes what is in the token's file for the next request. A file that
+// cannot be read leaves things as they are.
+func (s *server) readToken() {
+	if s.tokenFile == "" {
+		return
+	}
+	content, err := os.ReadFile(s.tokenFile)
+	if token := strings.TrimRight(string(content), "\r\n"); err == nil && token != "" {
+		s.token = token
+	}
 }
 
 // reasonOf is the reason in a status that is not a success. What InfluxDB never
@@ -196,9 +216,6 @@ func (s *server) call(ctx context.Context, method, path string, query url.Values
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	if s.token != "" {
-		req.Header.Set("Authorization", "Token "+s.token)
 	}
 	resp, err := s.Do(req)
 	if err != nil {
