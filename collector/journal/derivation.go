@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,8 +26,10 @@ type derivation struct {
 // apply stores what differs.
 func (d *derivation) apply() error {
 	d.before = map[int64]*playRow{}
-	if err := d.read("play.id "+inList, list(slices.Sorted(maps.Keys(d.stale)))); err != nil {
-		return err
+	if len(d.stale) > 0 {
+		if err := d.read("play.id "+inList, list(slices.Sorted(maps.Keys(d.stale)))); err != nil {
+			return err
+		}
 	}
 	if err := d.identify(); err != nil {
 		return err
@@ -272,11 +273,21 @@ func (d *derivation) save() error {
 			return fmt.Errorf("store plays: %w", err)
 		}
 	}
-	plays := d.tx.inserter("INSERT OR ROLLBACK INTO play", strings.ReplaceAll(playColumns, "play.", ""))
-	for _, p := range changed {
-		if err := p.addTo(plays, d.account); err != nil {
+	for _, placed := range []bool{false, true} {
+		plays := d.tx.inserter("INSERT OR ROLLBACK INTO play", newPlayColumns(placed))
+		for _, p := range changed {
+			if p.placed() != placed {
+				continue
+			}
+			if err := p.addTo(plays, d.account); err != nil {
+				return fmt.Errorf("store plays: %w", err)
+			}
+		}
+		if err := plays.flush(); err != nil {
 			return fmt.Errorf("store plays: %w", err)
 		}
+	}
+	for _, p := range changed {
 		switch {
 		case !d.exported(p):
 			queue.forget(p.id)
@@ -288,9 +299,6 @@ func (d *derivation) save() error {
 		if d.batch == 0 {
 			d.plays = append(d.plays, p.play(d.alias))
 		}
-	}
-	if err := plays.flush(); err != nil {
-		return fmt.Errorf("store plays: %w", err)
 	}
 	if err := d.saveReports(); err != nil {
 		return err
@@ -309,29 +317,35 @@ func (d *derivation) saveReports() error {
 	if err := d.tx.get("SELECT coalesce(max(id), 0) FROM report", nil, []any{&last}); err != nil {
 		return fmt.Errorf("read reports: %w", err)
 	}
-	// SQLite gives the ids, the same: with those of ours it would have to be able to
-	// go back from the middle of a statement.
-	reports := d.tx.inserter("INSERT OR ROLLBACK INTO report", strings.TrimPrefix(reportColumns, "id, "))
-	for i, c := range d.clusters {
-		play := d.ids[i]
-		for _, r := range c.reports {
-			switch {
-			case r.id == 0:
+	for _, followed := range []bool{false, true} {
+		// SQLite gives the ids, the same: with those of ours it would have to be able to
+		// go back from the middle of a statement.
+		reports := d.tx.inserter("INSERT OR ROLLBACK INTO report", newReportColumns(followed))
+		for i, c := range d.clusters {
+			for _, r := range c.reports {
+				if r.id != 0 || r.followed() != followed {
+					continue
+				}
 				last++
-				r.id, r.play = last, play
+				r.id, r.play = last, d.ids[i]
 				if err := r.addTo(reports, d.account); err != nil {
 					return fmt.Errorf("store reports: %w", err)
 				}
-			case r.play != play:
+			}
+		}
+		if err := reports.flush(); err != nil {
+			return fmt.Errorf("store reports: %w", err)
+		}
+	}
+	for i, c := range d.clusters {
+		for _, r := range c.reports {
+			if play := d.ids[i]; r.play != play {
 				if _, err := d.tx.exec("UPDATE report SET play = ? WHERE id = ?", play, r.id); err != nil {
 					return fmt.Errorf("store reports: %w", err)
 				}
 				r.play = play
 			}
 		}
-	}
-	if err := reports.flush(); err != nil {
-		return fmt.Errorf("store reports: %w", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -68,10 +69,23 @@ type circumstances struct {
 	incognito, skipped      answer
 }
 
-const circumstanceColumns = "context_type, context_uri, device, device_type, platform, country, reason_start, reason_end, shuffle, offline, incognito, skipped"
+const (
+	placeColumns        = "context_type, context_uri, device, device_type"
+	clientColumns       = "platform, country, reason_start, reason_end, shuffle, offline, incognito, skipped"
+	circumstanceColumns = placeColumns + ", " + clientColumns
+)
 
-func (c *circumstances) addTo(rows *inserter) error {
-	return rows.add(c.contextType, c.contextURI, c.device, c.deviceType, c.platform, c.country, c.reasonStart, c.reasonEnd,
+// placed tells whether it is known where it was played: no export says that.
+func (c *circumstances) placed() bool {
+	return c.contextType != "" || c.contextURI != "" || c.device != "" || c.deviceType != ""
+}
+
+func (c *circumstances) addPlaceTo(rows *inserter) error {
+	return rows.add(c.contextType, c.contextURI, c.device, c.deviceType)
+}
+
+func (c *circumstances) addClientTo(rows *inserter) error {
+	return rows.add(c.platform, c.country, c.reasonStart, c.reasonEnd,
 		c.shuffle.column(), c.offline.column(), c.incognito.column(), c.skipped.column())
 }
 
@@ -172,7 +186,11 @@ type reportRow struct {
 	index int // of a new report: its place in the list given
 }
 
-const reportColumns = "id, account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, after_ms, vague, seen_ms, seen_played, seen_error, seen_left, seen_still_ms, break_from_ms, break_until_ms, break_played, break_more, " + circumstanceColumns
+const (
+	saidColumns   = "account, witness, ended_ms, digest, item, fact, play, batch, ended_error_ms, started_ms, stamp_ms, ms_played, ms_error, after_ms, vague"
+	seenColumns   = "seen_ms, seen_played, seen_error, seen_left, seen_still_ms, break_from_ms, break_until_ms, break_played, break_more"
+	reportColumns = "id, " + saidColumns + ", " + seenColumns + ", " + circumstanceColumns
+)
 
 // newReportRow stores an end that is less certain than farMS as one that is as
 // certain, and forgets a stamp that lies farther away: around would not find them.
@@ -195,14 +213,36 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 	}
 }
 
-// addTo adds all columns but the id.
+// followed tells whether the report says what only the tracker knows, or where it
+// was played: an import saves what storing nothing of it would cost.
+func (r *reportRow) followed() bool {
+	return r.seenMS != 0 || r.seenPlayed != 0 || r.seenError != 0 || r.seenLeft != 0 || r.seenStillMS != 0 ||
+		r.breakFromMS != 0 || r.breakUntilMS != 0 || r.breakPlayed != 0 || r.breakMore != 0 || r.placed()
+}
+
+// addTo adds all columns but the id, and only if it was followed those that say
+// how.
 func (r *reportRow) addTo(rows *inserter, account int64) error {
 	err := rows.add(account, int64(r.witness), r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague(), r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore)
+		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague())
+	if err == nil && r.followed() {
+		err = rows.add(r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore)
+		if err == nil {
+			err = r.addPlaceTo(rows)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	return r.circumstances.addTo(rows)
+	return r.addClientTo(rows)
+}
+
+// newReportColumns are the columns that addTo adds to.
+func newReportColumns(followed bool) string {
+	if followed {
+		return strings.TrimPrefix(reportColumns, "id, ")
+	}
+	return saidColumns + ", " + constant(seenColumns, "0") + ", " + constant(placeColumns, "''") + ", " + clientColumns
 }
 
 // orNull stores 0 as NULL.
@@ -263,11 +303,26 @@ type playRow struct {
 
 const playColumns = "play.id, play.account, play.item, play.ended_ms, play.started_ms, play.ms_played, play.ms_source, play.ms_error, play.context_type, play.context_uri, play.device, play.device_type, play.platform, play.country, play.reason_start, play.reason_end, play.shuffle, play.offline, play.incognito, play.skipped, play.after_ms, play.witnesses, play.batch, play.point_ns, play.sent_ns, play.sent_credits"
 
+// newPlayColumns are the columns that addTo adds to.
+func newPlayColumns(placed bool) string {
+	columns := strings.ReplaceAll(playColumns, "play.", "")
+	if placed {
+		return columns
+	}
+	return strings.Replace(columns, placeColumns, constant(placeColumns, "''"), 1)
+}
+
+// addTo adds all columns, those of the place only if it is known.
 func (p *playRow) addTo(rows *inserter, account int64) error {
 	if err := rows.add(p.id, account, p.item.id, p.endedMS, p.startedMS, p.msPlayed, int64(p.msSource), p.msError); err != nil {
 		return err
 	}
-	if err := p.circumstances.addTo(rows); err != nil {
+	if p.placed() {
+		if err := p.addPlaceTo(rows); err != nil {
+			return err
+		}
+	}
+	if err := p.addClientTo(rows); err != nil {
 		return err
 	}
 	return rows.add(p.afterMS, p.witnesses, p.batch, p.pointNS, p.sentNS, p.sentCredits)

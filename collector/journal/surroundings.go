@@ -73,27 +73,48 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 			byDigest[f.digest] = f
 		}
 	}
-	var read span
-	for first := true; first || reach != read; first = false {
-		read = reach
-		found, err := r.reports("account = ? AND ended_ms BETWEEN ? AND ?", r.account, read.from-vagueMS-slackMS, read.until+vagueMS+slackMS)
-		if err != nil {
-			return nil, err
-		}
-		vague, err := r.reports("account = ? AND vague = 1 AND ended_ms BETWEEN ? AND ?", r.account, read.from-farMS, read.until+farMS)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range slices.Concat(found, vague) {
-			if byDigest[f.digest] == nil {
-				byDigest[f.digest] = f
+	look := func(bounds func(margin int64) (from, until int64)) error {
+		for _, sort := range []struct {
+			condition string
+			margin    int64
+		}{{"", vagueMS + slackMS}, {"vague = 1 AND ", farMS}} {
+			from, until := bounds(sort.margin)
+			found, err := r.reports("account = ? AND "+sort.condition+"ended_ms BETWEEN ? AND ?", r.account, from, until)
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				if byDigest[f.digest] == nil {
+					byDigest[f.digest] = f
+				}
 			}
 		}
+		return nil
+	}
+	read := reach
+	if err := look(func(margin int64) (int64, int64) { return read.from - margin, read.until + margin }); err != nil {
+		return nil, err
+	}
+	for {
 		for _, f := range byDigest {
 			if from, until := f.reach(); titles[f.item.titleKey] && until >= reach.from && from <= reach.until {
 				reach = span{min(reach.from, from), max(reach.until, until)}
 			}
 		}
+		if reach == read {
+			break
+		}
+		if reach.from < read.from {
+			if err := look(func(margin int64) (int64, int64) { return reach.from - margin, read.from - margin }); err != nil {
+				return nil, err
+			}
+		}
+		if reach.until > read.until {
+			if err := look(func(margin int64) (int64, int64) { return read.until + margin, reach.until + margin }); err != nil {
+				return nil, err
+			}
+		}
+		read = reach
 	}
 	return slices.SortedFunc(maps.Values(byDigest), compareReports), nil
 }

@@ -169,8 +169,9 @@ func list[T int64 | string](values []T) string {
 // driver: database/sql would copy and check each of some thousand values twice.
 type inserter struct {
 	tx         *transaction
-	head       string // INSERT INTO … (columns) VALUES
-	width      int
+	head       string         // INSERT INTO … (columns) VALUES
+	row        string         // (?, ?, …)
+	width      int            // values of a row
 	statements [7]driver.Stmt // of 1, 2, 4 … 64 rows
 	values     []driver.NamedValue
 }
@@ -178,16 +179,32 @@ type inserter struct {
 const rowsPerInsert = 64
 
 // inserter returns the one of a table, which like prepared statements is made once
-// in the life of the process.
-func (t *transaction) inserter(head, columns string) *inserter {
-	head += " (" + columns + ") VALUES "
-	i := t.inserters[head]
+// in the life of the process. Columns are without a value if they have always the
+// same: see constant.
+func (t *transaction) inserter(into, columns string) *inserter {
+	i := t.inserters[into+columns]
 	if i == nil {
-		i = &inserter{head: head, width: strings.Count(columns, ",") + 1}
-		t.inserters[head] = i
+		var names, marks []string
+		i = &inserter{}
+		for column := range strings.SplitSeq(columns, ", ") {
+			name, mark, same := strings.Cut(column, "=")
+			if !same {
+				mark = "?"
+				i.width++
+			}
+			names, marks = append(names, name), append(marks, mark)
+		}
+		i.head = into + " (" + strings.Join(names, ", ") + ") VALUES "
+		i.row = "(" + strings.Join(marks, ",") + ")"
+		t.inserters[into+columns] = i
 	}
 	i.tx, i.values = t, i.values[:0]
 	return i
+}
+
+// constant is for columns of an inserter that are the same in every row.
+func constant(columns, value string) string {
+	return strings.ReplaceAll(columns, ",", "="+value+",") + "=" + value
 }
 
 // add adds values of a row, or some of its values.
@@ -232,8 +249,7 @@ func (i *inserter) insert(n int, values []driver.NamedValue) error {
 	}
 	return i.tx.conn.Raw(func(conn any) error {
 		if i.statements[n] == nil {
-			row := "(" + strings.Repeat("?,", i.width-1) + "?)"
-			s, err := conn.(driver.ConnPrepareContext).PrepareContext(i.tx.ctx, i.head+strings.Repeat(row+",", 1<<n-1)+row)
+			s, err := conn.(driver.ConnPrepareContext).PrepareContext(i.tx.ctx, i.head+strings.Repeat(i.row+",", 1<<n-1)+i.row)
 			if err != nil {
 				return err
 			}
