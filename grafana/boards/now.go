@@ -1,7 +1,5 @@
 package main
 
-import "strings"
-
 // now shows what plays, as the player was seen last.
 func now() board {
 	b := newBoard("spotify-now", "Now playing", "What plays, and what was heard today. As new as the exporter's last look at the player.",
@@ -16,18 +14,18 @@ func now() board {
 			promRows(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info).
 			empty("Nothing plays").cells("lg").
 			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
-			field("image_url", name("Cover"), cell(cellType{Type: "image"}), width(70)).
-			field("track", name("Title"), links(link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true})).
+			field("image_url", name(" "), cell(cellType{Type: "image"}), width(60)).
+			field("track", name("Title"), links(openInSpotify)).
 			field("artist", name("Artists")).
 			field("album", name("Album")).
 			field("Value", name("Progress"), inUnit("percentunit"), decimals(0), property{"min", 0}, property{"max", 1}, fixed(listened),
-				cell(cellType{Type: "gauge", Mode: "basic", ValueDisplayMode: "text"})).
+				cell(bar)).
 			field("account", name("Account"), width(110)).
 			field("kind", hide()).
 			field("track_id", hide()),
 		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 3).
 			flux(`today(field: "ms_played") |> map(fn: (r) => ({account: r.account, hours: float(v: r._value) / 3600000.0}))`).rows("/^hours$/").
-			unit("suffix: h", 1).empty("Nothing yet"),
+			unit(hours, 1).empty("Nothing yet"),
 		stat("Plays today", "Plays since midnight where the listener lives (${zone}) that were long enough to count.", "sum", 4, 3).
 			flux(`today(field: "plays") |> map(fn: (r) => ({account: r.account, plays: r._value}))`).rows("/^plays$/").
 			unit("none", 0).colored(played).empty("None yet"),
@@ -54,7 +52,7 @@ func now() board {
 		stateTimeline("When something played", "When the player was seen to play.", 24, 5).
 			prom(perAccount(ofAccounts("spotify_playing")), "{{account}}").
 			maps("0", "silent", before, "1", "plays", listened).empty("Nobody was looked at"),
-		table("Just heard", "The plays that were recorded last. Click a title to open it in Spotify.", 24, 12).
+		table("Just heard", "The plays that were recorded last. Click a title to open it in Spotify, an artist for all that was heard of them.", 24, 12).
 			flux(`heard(fields: `+anyOf("image_url", "track", "artist", "album", "ms_played", "skipped", "device", "kind", "track_id")+`)
     |> pivot(rowKey: ["_time", "account"], columnKey: ["_field"], valueColumn: "_value")
     |> group()
@@ -64,9 +62,11 @@ func now() board {
 			cells("md").
 			columns("_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id").
 			field("_time", name("Ended"), inUnit("dateTimeFromNow"), width(150)).
-			field("image_url", name("Cover"), cell(cellType{Type: "image"}), width(60)).
-			field("track", name("Title"), links(link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true})).
-			field("artist", name("Artist")).
+			field("image_url", cover()...).
+			field("track", name("Title"), links(openInSpotify)).
+			field("artist", name("Artist"), links(link{
+				Title: "All about ${__value.text}", URL: "/d/spotify-artist?var-account=${__data.fields.account:percentencode}&var-artist=${__data.fields.artist:percentencode}",
+			})).
 			field("album", name("Album")).
 			field("ms_played", name("Listened"), inUnit("dtdurationms"), width(130)).
 			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
@@ -76,9 +76,4 @@ func now() board {
 			field("track_id", hide()),
 	)
 	return b
-}
-
-// anyOf is a filter by the names of fields, in the form that InfluxDB itself can filter by.
-func anyOf(fields ...string) string {
-	return `(r) => r._field == "` + strings.Join(fields, `" or r._field == "`) + `"`
 }

@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // Parts that several boards have.
 
 // hours is a unit that stays hours: Grafana's own h becomes days and weeks.
@@ -69,3 +71,8 @@ func weekPanel(expression string, w, h int) panel {
 
 // date is a unit for times of which the day is enough.
 const date = "time:YYYY-MM-DD"
+
+// anyOf is a filter by the names of fields, in the form that InfluxDB itself can filter by.
+func anyOf(fields ...string) string {
+	return `(r) => r._field == "` + strings.Join(fields, `" or r._field == "`) + `"`
+}
