@@ -118,6 +118,38 @@ func TestPrivateFields(t *testing.T) {
 	}
 }
 
+// The list allows nothing that is never published, and titles only where they may be.
+func TestPrivacyRules(t *testing.T) {
+	var rules struct {
+		Allowed       map[string][]string
+		Titles, Never []string
+	}
+	if err := json.Unmarshal(grafana.PrivacyRules, &rules); err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for kind, names := range rules.Allowed {
+		for _, name := range names {
+			used[name] = true
+			for _, word := range strings.Split(strings.ToLower(name), "_") {
+				if slices.Contains(rules.Never, word) {
+					t.Errorf("%s is allowed in panels of type %s, and %s is never published", name, kind, word)
+				}
+			}
+		}
+	}
+	for _, title := range rules.Titles {
+		if !used[title] {
+			t.Errorf("%s is a title and allowed nowhere", title)
+		}
+	}
+	for _, private := range []string{"account", "device", "platform", "country", "context"} {
+		if !slices.Contains(rules.Never, private) {
+			t.Errorf("%s may be published", private)
+		}
+	}
+}
+
 // TestPrivateTexts looks at what the board itself says.
 func TestPrivateTexts(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{

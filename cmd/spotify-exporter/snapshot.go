@@ -116,7 +116,7 @@ func (c *snapshotCommand) dryRun(ctx context.Context, p *program, publisher *gra
 		return fmt.Errorf("--out: %w", err)
 	}
 	fmt.Fprintf(p.stderr, "What may be published (privacy.json):\n%s\n", grafana.PrivacyRules)
-	fmt.Fprintf(p.stderr, "%s, %s:\n", draft.Title, humanize.IBytes(uint64(len(body))))
+	fmt.Fprintf(p.stderr, "%s:\n", draft.Title)
 	list := tabwriter.NewWriter(p.stderr, 0, 0, 2, ' ', 0)
 	for _, panel := range draft.Panels {
 		fmt.Fprintf(list, "  %s\t%s\t%d rows\t%s\n", panel.Title, panel.Type, panel.Rows, strings.Join(panel.Fields, ", "))
