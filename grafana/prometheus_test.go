@@ -94,7 +94,6 @@ var atTheEnd = []struct {
 	{"spotify-poller", "May ask again in", "localhost:10178", 0, 0},
 	{"spotify-poller", "Open gaps", "alice", 1, 1},
 	{"spotify-poller", "Open gaps", "bob", 0, 0},
-	{"spotify-poller", "Gaps found", "alice", 1, 1.1},
 	{"spotify-poller", "Plays recorded", "alice: playback", 5, 40}, // in an hour
 	{"spotify-poller", "InfluxDB answers", "localhost:10178", 0, 0},
 	{"spotify-poller", "Oldest in the queue", "localhost:10178", 1, 900},           // gone for twelve minutes

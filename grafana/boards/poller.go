@@ -101,21 +101,16 @@ func requestPanels() []panel {
 		gauge("Budget used", "Requests to the Web API in the last 24 hours against the budget (SPOTIFY_REQUEST_BUDGET). Near its end the exporter asks less often, and recently-played first; it never goes beyond."+
 			onAlert("SpotifyQuotaExceeded"), 4, 7).
 			promNow(used+" / "+limit, "{{instance}}").unit("percentunit", 0).bounds(0, 1).limits(good, at(0.9, warn), at(1, bad)).empty("No limit is set"),
-		lines("Requests in 24 hours", "Requests to the Web API in the 24 hours before, all accounts together, and how many there may be. The limit falls after a lock-out.", 10, 7).
+		lines("Requests in 24 hours", "Requests to the Web API in the 24 hours before, all accounts together, and how many there may be. The limit falls after a lock-out.", 14, 7).
 			prom(used, "made").prom(limit, "allowed").unit("none", 0).from(0).
 			field("made", fixed(played)).field("allowed", fixed(before)).empty("No requests"),
 		stat("May ask again in", "How long Spotify has told the app to wait (Retry-After). Nothing is asked before, by any account. Hours mean that the quota of the developer account is used up."+
-			onAlert("SpotifyRateLimited", "SpotifyQuotaExceeded"), "lastNotNull", 5, 4).
+			onAlert("SpotifyRateLimited", "SpotifyQuotaExceeded"), "lastNotNull", 6, 4).
 			promNow("clamp_min("+ofJob("spotify_rate_limited_until_timestamp_seconds")+" - time(), 0) or 0 * "+used, "{{instance}}").
 			unit("s", 1).maps("0", "now", "").limits(good, at(1, warn), at(600, bad)).empty("Not known"),
-		stat("Quota shared", "Whether another program seems to use the same Spotify developer account."+onAlert("SpotifyQuotaShared"), "lastNotNull", 5, 4).
+		stat("Quota shared", "Whether another program seems to use the same Spotify developer account."+onAlert("SpotifyQuotaShared"), "lastNotNull", 6, 3).
 			promNow(ofJob("spotify_quota_shared"), "{{instance}}").
 			maps("0", "no", "", "1", "yes", "").limits(good, at(1, bad)).empty("Not known"),
-		stat("Requests", "Answered requests to the Web API and to the accounts service in the range.", "lastNotNull", 5, 3).
-			promNow("sum(increase("+ofJob("spotify_api_request_duration_seconds_count")+"[$__range]))", "requests").
-			unit("none", 0).colored(played).empty("None"),
-		stat("Failed polls", "Polls that failed in the range, those that a Retry-After or a lost login kept from being made included.", "lastNotNull", 5, 3).
-			promNow("sum(increase("+failures+"[$__range]))", "failures").unit("none", 0).colored(warn).empty("None"),
 		bars("Requests by answer", "Answered requests a minute, by route and status. 429 is told to wait, 5xx an error of Spotify.", 12, 8).
 			prom("60 * sum by (endpoint, code) (rate("+ofJob("spotify_api_request_duration_seconds_count")+"[$__rate_interval]))", "{{endpoint}} {{code}}").
 			windows("5m").unit("reqpm", 1).stacked("normal").empty("No requests"),
@@ -139,16 +134,11 @@ func historyPanels() []panel {
 		bars("Plays recorded", "Plays that were recorded, an hour, by the witness that saw them first: playback while they played, recently_played afterwards, extended_history and account_data by an import.", 16, 8).
 			prom("3600 * sum by (account, witness) (rate("+ofAccounts("spotify_listens_recorded_total")+"[$__rate_interval])) > 0", "{{account}}: {{witness}}").
 			windows("1h").unit("suffix: /h", 0).stacked("normal").empty("None was recorded"),
-		stat("Gaps found", "Holes that were found in the range, those that are closed by now included.", "lastNotNull", 4, 4).
-			promNow("sum by (account) (increase("+ofAccounts("spotify_history_gaps_total")+"[$__range]))", "{{account}}").
-			unit("none", 0).colored(warn).empty("None"),
-		stat("Plays in the journal", "Plays in the journal, all accounts together.", "lastNotNull", 4, 4).
+		stat("Plays in the journal", "Plays in the journal, all accounts together.", "lastNotNull", 8, 4).
 			promNow(ofJob("spotify_journal_plays"), "{{instance}}").unit("locale", 0).empty("Not known"),
-		lines("Recent plays held", "Share of the plays on Spotify's last page that a query finds in the journal and in InfluxDB.", 12, 7).
+		lines("Recent plays held", "Share of the plays on Spotify's last page that a query finds in the journal and in InfluxDB.", 24, 6).
 			prom("min by (account, store) ("+ofAccounts("spotify_recent_plays_held_ratio")+")", "{{account}}: {{store}}").
 			unit("percentunit", 0).bounds(0, 1).empty("Not known"),
-		lines("Open gaps over time", "Holes in the history that are neither covered by an import nor accepted.", 12, 7).
-			prom(perAccount(ofAccounts("spotify_history_open_gaps")), "{{account}}").unit("none", 0).from(0).empty("Not known"),
 	}
 }
 
@@ -181,27 +171,20 @@ func influxPanels() []panel {
 			prom("60 * sum by (reason) (rate("+ofJob("spotify_influx_write_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
 			windows("5m").unit("suffix: /min", 1).empty("None failed"),
-		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 16, 7).
+		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 24, 7).
 			quantiles("spotify_influx_request_duration_seconds").windows("5m").unit("s", 3).from(0).empty("No requests"),
-		stat("Last write", "When InfluxDB took a write, an empty one too, or a delete last.", "lastNotNull", 8, 7).
-			promNow("1000 * "+ofJob("spotify_influx_last_success_timestamp_seconds"), "{{instance}}").
-			unit("dateTimeFromNow", 0).colored(before).empty("Never"),
 	}
 }
 
 func snapshotPanels() []panel {
 	return []panel{
-		stat("Published", "How long ago the snapshot for the website was published. Visitors keep the old one for as long as no other works."+onAlert("SpotifySnapshotStale"), "lastNotNull", 5, 5).
+		stat("Published", "How long ago the snapshot for the website was published. Visitors keep the old one for as long as no other works."+onAlert("SpotifySnapshotStale"), "lastNotNull", 6, 5).
 			promNow(since(ofJob("spotify_snapshot_last_success_timestamp_seconds")), "{{instance}}").
 			unit("s", 1).limits(good, at(day, warn), at(26*3600, bad)).empty("Never"),
-		bars("Failed publishings by cause", "Publishings that failed, an hour. privacy: something private would have been published. network: is Grafana there? unauthorized, forbidden: its token. board, query, not_found: the board. too_old: Grafana lacks a security fix.", 9, 5).
+		bars("Failed publishings by cause", "Publishings that failed, an hour. privacy: something private would have been published. network: is Grafana there? unauthorized, forbidden: its token. board, query, not_found: the board. too_old: Grafana lacks a security fix.", 12, 5).
 			prom("3600 * sum by (reason) (rate("+ofJob("spotify_snapshot_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			windows("1h").unit("suffix: /h", 1).stacked("normal").empty("None failed"),
-		stat("Panels", "Panels with data in the snapshot.", "lastNotNull", 3, 5).
-			promNow(ofJob("spotify_snapshot_panels"), "{{instance}}").unit("none", 0).colored(other).empty("None"),
-		stat("Size", "Size of the snapshot.", "lastNotNull", 3, 5).
-			promNow(ofJob("spotify_snapshot_size_bytes"), "{{instance}}").unit("bytes", 0).colored(other).empty("None"),
-		stat("Publishing took", "From reading the board to seeing it as a visitor does.", "lastNotNull", 4, 5).
+		stat("Publishing took", "From reading the board to seeing it as a visitor does.", "lastNotNull", 6, 5).
 			promNow(ofJob("spotify_snapshot_duration_seconds"), "{{instance}}").unit("s", 1).colored(other).empty("Never"),
 	}
 }
