@@ -47,7 +47,7 @@ func (i *Issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 // call is a request of the user.
 func (i *Issuer) call(ctx context.Context, method, path string, in, out any) error {
 	err := newClient(i.base, "", i.userAgent, i).call(ctx, method, path, in, out)
-	if refused, ok := errors.AsType[*Error](err); ok && refused.Reason == Unauthorized {
+	if statusOf(err) == http.StatusUnauthorized {
 		return ErrPassword
 	}
 	return err

@@ -57,7 +57,7 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	// The day ends about now, so that what it shows is of today.
 	scaled := time.Duration(float64(length) * speed)
 	start := time.Now().Add(-scaled).Truncate(time.Millisecond)
-	show := &show{clock: clock.New(start, speed), from: start, until: start.Add(scaled)}
+	show := &show{from: start, until: start.Add(scaled)}
 	out := p.stdout
 	if c.JSON {
 		out = p.stderr
@@ -66,17 +66,24 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	show.screen = newScreen(out, show.config.Zones.of(demoAccount))
-	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
-	show.listener = show.spotify.AddUser("demo", "Demo")
-	log := p.newLogger(slog.LevelWarn, "")
+	performance := scaled
+	if length == 0 {
+		performance = usualPerformance
+	}
+	var past, later []spotifysim.Given
 	if days > 0 {
-		show.live(days, start)
-		if err := show.fill(ctx, start); err != nil {
+		past, later = show.past(days, start, performance)
+		if err := show.fill(ctx, past, start); err != nil {
 			return err
 		}
-	} else {
-		show.listener.PlayDemo(1, start, scaled)
 	}
+	show.clock = clock.New(start, speed)
+	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
+	show.listener = show.spotify.AddUser("demo", "Demo")
+	show.listener.PlayDays(past)
+	show.listener.PlayDemo(demoSeed, start, performance)
+	show.listener.PlayDays(later)
+	log := p.newLogger(slog.LevelWarn, "")
 	if err := simulateLogin(show.config, demoAccount, show.listener); err != nil {
 		return err
 	}

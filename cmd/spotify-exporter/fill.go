@@ -11,16 +11,17 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
 )
 
 const (
-	fillSeed = 1
-	// After the past comes a performance for whoever looks on, and then what the
-	// listener does on other days.
-	performance = 2 * time.Hour
-	afterwards  = 30 // days
+	demoSeed = 1
+	// usualPerformance is how long the listener plays for whoever looks on, before
+	// going on as on other days, for afterwards days.
+	usualPerformance = 2 * time.Hour
+	afterwards       = 30
 	// fillPortion is how many plays go into one transaction.
 	fillPortion = 2500
 )
@@ -34,33 +35,34 @@ func parseDays(text string) (int, error) {
 	return days, nil
 }
 
-// live plays what the listener has played for some days until start, and what is
-// played from there on.
-func (s *show) live(days int, start time.Time) {
+// past is what the listener has played for some days until start, and later what is
+// played when the performance is over that follows.
+func (s *show) past(days int, start time.Time, performance time.Duration) (past, later []spotifysim.Given) {
 	local := start.In(s.config.Zones.of(demoAccount))
-	given := spotifysim.GenerateDays(fillSeed, local.AddDate(0, 0, -days), days+afterwards, spotifysim.Habits{})
+	given := spotifysim.GenerateDays(demoSeed, local.AddDate(0, 0, -days), days+afterwards, spotifysim.Habits{})
 	now := slices.IndexFunc(given, func(g spotifysim.Given) bool { return !g.EndedAt.Before(start) })
-	past := given[:now]
-	for past[len(past)-1].Offline { // Spotify would be told of it at a time that is to come
+	past = given[:now]
+	for len(past) > 0 && past[len(past)-1].Offline { // Spotify would be told of it at a time that is to come
 		past = past[:len(past)-1]
 	}
-	s.listener.PlayDays(past)
-	s.listener.PlayDemo(fillSeed, start, performance)
-	// Its last track takes an hour.
-	later := slices.IndexFunc(given, func(g spotifysim.Given) bool {
+	// The last track of the performance takes an hour.
+	next := slices.IndexFunc(given, func(g spotifysim.Given) bool {
 		return g.StartedAt.After(start.Add(performance+time.Hour)) && !g.Offline
 	})
-	s.listener.PlayDays(given[later:])
+	return past, given[next:]
 }
 
-// fill puts what has been played until a time into a new journal, which has it take
-// the place of what an earlier demo has left in InfluxDB.
-func (s *show) fill(ctx context.Context, until time.Time) error {
-	j, err := s.config.openJournal(ctx, s.clock)
+// fill puts what has been played into a new journal, which has it take the place of
+// what an earlier demo has left in InfluxDB. The demo's clock does not run yet.
+func (s *show) fill(ctx context.Context, past []spotifysim.Given, start time.Time) error {
+	stopped := clock.New(start, 1)
+	j, err := s.config.openJournal(ctx, stopped)
 	if err != nil {
 		return err
 	}
-	played := s.listener.Played(until)
+	listener := spotifysim.New(spotifysim.Options{Clock: stopped}).AddUser("demo", "Demo")
+	listener.PlayDays(past)
+	played := listener.Played(start)
 	for portion := range slices.Chunk(played, fillPortion) {
 		var witnessed journal.Witnessed
 		for i := range portion {
@@ -75,7 +77,7 @@ func (s *show) fill(ctx context.Context, until time.Time) error {
 	if _, err := j.Rebuild(ctx); err != nil {
 		return errors.Join(err, j.Close())
 	}
-	s.screen.line("The listener has played %s tracks and episodes since %s.", humanize.Comma(int64(len(played))), played[0].EndedAt.Format(time.DateOnly))
+	s.screen.line("The listener has played %s tracks and episodes so far.", humanize.Comma(int64(len(played))))
 	return j.Close()
 }
 
