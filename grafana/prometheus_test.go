@@ -61,6 +61,19 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 	})
+	t.Run("one account", func(t *testing.T) {
+		for _, b := range boards {
+			page := &page{t: t, board: b, grafana: double, source: "spotify-prom", scope: b.scope(t, day.to, time.UTC, map[string]string{"account": "bob"})}
+			page.load()
+			for where, answer := range page.answers {
+				for _, s := range answer {
+					if account := s.labels["account"]; account != "" && account != "bob" {
+						t.Errorf("%s shows %s, and only bob is chosen", where, s)
+					}
+				}
+			}
+		}
+	})
 	t.Run("nothing scraped", func(t *testing.T) {
 		for _, b := range boards {
 			page := &page{t: t, board: b, grafana: double, source: "spotify-prom", scope: b.scope(t, day.from.AddDate(-1, 0, 0), time.UTC, nil)}
