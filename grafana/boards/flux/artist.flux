@@ -5,13 +5,25 @@ artistNames = () => described(measurement: "artist_total", fields: (r) => r._fie
     |> limit(n: 1000)
     |> keep(columns: ["name"])
 
-// artistPoint is the key of the artist whom the board is about, at the time of the
-// artist's total. A key is a name in lower case, but for some letters of few languages.
-artistPoint = () => described(measurement: "artist_total", fields: (r) => r._field == "key" and r._value =~ /(?i)^${artist:regex}$/)
+// artistAt is where the total stands of the artist whom the board is about. It is found by
+// the name, or by the key, which all spellings of the name share: that is the name in
+// lower case, and more than that in some languages (ß is ss).
+artistAt = described(
+        measurement: "artist_total",
+        fields: (r) => r._field == "name" and r._value =~ /^${artist:regex}$/ or r._field == "key" and r._value =~ /(?i)^${artist:regex}$/,
+    )
     |> group()
+    |> sort(columns: ["_field", "_time"], desc: true)
+    |> only(column: "_time", otherwise: 2000-01-01T00:00:00Z)
 
-// artistKey is what that artist's plays are counted by.
-artistKey = artistPoint() |> only(column: "_value", otherwise: "nobody")
+// artistTotal reads fields of that total.
+artistTotal = (fields) => from(bucket: "${bucket}")
+    |> range(start: artistAt, stop: date.add(d: 1ns, to: artistAt))
+    |> filter(fn: (r) => r._measurement == "artist_total" and r.account == "${account}")
+    |> filter(fn: fields)
+
+// artistKey is what the artist's plays are counted by.
+artistKey = artistTotal(fields: (r) => r._field == "key") |> only(column: "_value", otherwise: "nobody")
 
 // theirs reads fields of the plays of the artist, artist_key and ms_played among them.
 theirs = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => played(fields: fields, start: start, stop: stop)
@@ -30,15 +42,9 @@ theirFacts = () => theirs(fields: (r) => r._field == "artist_key" or r._field ==
     |> rename(columns: {number: "songs"})
 
 // theirTotal is all that was ever heard of the artist, at any time.
-theirTotal = () => {
-    at = artistPoint() |> only(column: "_time", otherwise: 2000-01-01T00:00:00Z)
-
-    return from(bucket: "${bucket}")
-        |> range(start: at, stop: date.add(d: 1ns, to: at))
-        |> filter(fn: (r) => r._measurement == "artist_total" and r.account == "${account}")
-        |> rows()
-        |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays, first: r.first_ms, last: r.last_ms}))
-}
+theirTotal = () => artistTotal(fields: (r) => r._field == "ms_played" or r._field == "plays" or r._field == "first_ms" or r._field == "last_ms")
+    |> rows()
+    |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays, first: r.first_ms, last: r.last_ms}))
 
 // theirSongs is a row for each song of the artist, as songs is of all.
 theirSongs = () => theirs(
