@@ -16,7 +16,7 @@ func TestEveryQueryAnswersItsPanel(t *testing.T) {
 	for _, b := range readBoards(t) {
 		for _, a := range d.accounts {
 			for name, l := range map[string]looking{
-				"as it opens": {},
+				"as it opens": {variables: map[string]string{"artist": "Großstadtgeflüster"}},
 				// Both of its ends are hours when clocks are moved in New York.
 				"eight months": {from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"},
 			} {
@@ -33,6 +33,12 @@ func TestEveryQueryAnswersItsPanel(t *testing.T) {
 	}
 }
 
+// mayBeEmpty are the queries that may find nothing in two years of listening.
+var mayBeEmpty = map[string]bool{
+	"spotify-alltime, panel Milestones, A":  true, // not a thousand hours
+	"spotify-artist, panel Year by year, A": true, // not among the first fifty
+}
+
 // everyAnswer runs all queries of a board. Where something is to be seen, no panel may
 // be empty.
 func (v *view) everyAnswer(t *testing.T, seen bool) {
@@ -47,7 +53,7 @@ func (v *view) everyAnswer(t *testing.T, seen bool) {
 			t.Errorf("%s: %v\n%s", q.where, err, q.text())
 			continue
 		}
-		if seen && len(frames) == 0 {
+		if seen && len(frames) == 0 && !mayBeEmpty[q.where] {
 			t.Errorf("%s: no rows", q.where)
 		}
 		if q.panel != nil {
@@ -95,17 +101,6 @@ func only(frames []frame) error {
 		}
 	}
 	return nil
-}
-
-// numbers are a frame's number fields.
-func (f *frame) numbers() []string {
-	var names []string
-	for _, field := range f.fields {
-		if field.kind == "number" {
-			names = append(names, field.name)
-		}
-	}
-	return names
 }
 
 // rising is an error if a frame's times do not rise, or are not its first field.
@@ -239,7 +234,7 @@ func (p *panel) misses(frames []frame) (problems []string) {
 		if transformation.ID != "organize" {
 			continue
 		}
-		for _, option := range []string{"excludeByName", "indexByName", "renameByName", "includeByName"} {
+		for _, option := range []string{"excludeByName", "renameByName", "includeByName"} {
 			of, _ := transformation.Options[option].(map[string]any)
 			for name := range of {
 				if !has(name) {

@@ -237,9 +237,15 @@ func liveDay(t testing.TB, j *journal.Journal, a *account) {
 			ISRC: fmt.Sprintf("DEX%09d", number), ReleaseDate: fmt.Sprintf("%d-05-04", 1961+number*2), DurationMS: 200_000,
 			Explicit: new(number == 3), ImageURL: fmt.Sprintf("https://i.scdn.co/image/%040d", number),
 		}
+		if number%5 == 4 { // whose key is more than the name in lower case
+			item.Artists[0].Name = "Großstadtgeflüster"
+		}
 		item.AlbumArtists = item.Artists
 		if number%4 == 1 {
 			item.Artists = append(item.Artists, journal.Artist{ID: fmt.Sprintf("%022d", 99), Name: "Live Guest"})
+		}
+		if number%4 == 2 && number%5 != 4 {
+			item.Artists = append(item.Artists, journal.Artist{Name: "Großstadtgeflüster"})
 		}
 		switch number {
 		case 20:

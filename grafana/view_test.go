@@ -3,6 +3,7 @@ package grafana_test
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,6 @@ import (
 type view struct {
 	*board
 	database *database
-	now      time.Time
 	scope    grafana.Scope
 }
 
@@ -31,12 +31,13 @@ type looking struct {
 // the other, since they may use those before them.
 func (d *database) view(t testing.TB, b *board, l looking) (*view, error) {
 	t.Helper()
-	v := &view{board: b, database: d, now: l.now, scope: grafana.Scope{Variables: map[string]grafana.Variable{}}}
-	if v.now.IsZero() {
-		v.now = now
+	v := &view{board: b, database: d, scope: grafana.Scope{Variables: map[string]grafana.Variable{}}}
+	moment := l.now
+	if moment.IsZero() {
+		moment = now
 	}
 	var err error
-	v.scope.Range, err = grafana.NewRange(cmp.Or(l.from, b.Time.From), cmp.Or(l.to, b.Time.To), v.now, d.zone(l.account), time.Monday)
+	v.scope.Range, err = grafana.NewRange(cmp.Or(l.from, b.Time.From), cmp.Or(l.to, b.Time.To), moment, d.zone(l.account), time.Monday)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func (v *view) run(t testing.TB, query string, points int, interval time.Duratio
 	if err != nil {
 		return nil, err
 	}
-	return v.database.query(t, flux, v.now)
+	return v.database.query(t, flux, points)
 }
 
 // points is how many the page asks for: what the panel says, or its width in pixels on
@@ -149,35 +150,45 @@ func (v *view) query(t testing.TB, q *target) ([]frame, error) {
 			}
 		}
 	}
-	frames, err := v.run(t, q.text(), points, least)
-	if err != nil {
-		return nil, err
-	}
-	// The data source gives no more of a series, and of series (executor.go).
-	if len(frames) > 1000 {
-		return nil, fmt.Errorf("%d series: Grafana takes 1000", len(frames))
-	}
-	for i := range frames {
-		if rows := frames[i].rows(); rows > 10*points {
-			return nil, fmt.Errorf("%d rows: Grafana takes %d", rows, 10*points)
-		}
-	}
-	return frames, nil
+	return v.run(t, q.text(), points, least)
 }
 
-// answer is what the only Flux target of a panel answers.
-func (v *view) answer(t testing.TB, title string) []frame {
+// answer is what a panel gets from InfluxDB: for its first query, or those that are
+// named.
+func (v *view) answer(t testing.TB, title string, refIDs ...string) []frame {
 	t.Helper()
-	for _, q := range v.targets() {
-		if q.panel == nil || q.panel.Title != title || q.source().Type != "influxdb" {
-			continue
-		}
-		frames, err := v.query(t, &q)
-		if err != nil {
-			t.Fatalf("%s: %v", q.where, err)
-		}
-		return frames
+	if len(refIDs) == 0 {
+		refIDs = []string{"A"}
 	}
-	t.Fatalf("%s has no panel %q", v.UID, title)
-	return nil
+	var frames []frame
+	for _, refID := range refIDs {
+		where := fmt.Sprintf("%s, panel %s, %s", v.UID, title, refID)
+		targets := v.targets()
+		i := slices.IndexFunc(targets, func(q target) bool { return q.where == where })
+		if i < 0 {
+			t.Fatalf("there is no %s", where)
+		}
+		answer, err := v.query(t, &targets[i])
+		if err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		frames = append(frames, answer...)
+	}
+	return frames
+}
+
+// table are the rows that a panel gets, by column.
+func (v *view) table(t testing.TB, title string, refIDs ...string) []map[string]any {
+	t.Helper()
+	var rows []map[string]any
+	for _, f := range v.answer(t, title, refIDs...) {
+		for i := range f.rows() {
+			row := map[string]any{}
+			for _, field := range f.fields {
+				row[field.name] = field.values[i]
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }

@@ -115,7 +115,7 @@ func (s *Server) run(ctx context.Context, query map[string]any, macros Macros) (
 		macros.Bucket, macros.Organization = s.Influx.Bucket, s.Influx.Org
 		text, _ := query["query"].(string)
 		points, _ := query["maxDataPoints"].(float64)
-		return s.Influx.frames(ctx, macros.Flux(text), int(points))
+		return s.Influx.Frames(ctx, macros.Flux(text), int(points))
 	case source["uid"] == PrometheusUID && s.PrometheusURL != "":
 		return s.promFrames(ctx, query, macros)
 	}
@@ -135,10 +135,12 @@ var fluxTypes = map[string][2]string{
 	"dateTime:RFC3339Nano": {"time", "time.Time"},
 }
 
-// frames runs Flux and makes frames of its tables, one for each group key: the
-// columns of the key become labels of the others, and a table of nothing but _time
-// and _value has them called Time and Value (pkg/tsdb/influxdb/flux/builder.go).
-func (i *Influx) frames(ctx context.Context, flux string, maxDataPoints int) ([]Frame, error) {
+// Frames runs Flux, in which all is expanded, and makes frames of its tables, one for
+// each group key: the columns of the key become labels of the others, and a table of
+// nothing but _time and _value has them called Time and Value
+// (pkg/tsdb/influxdb/flux/builder.go). More than 1,000 frames, or 10 rows in one for
+// each of maxDataPoints, are an error.
+func (i *Influx) Frames(ctx context.Context, flux string, maxDataPoints int) ([]Frame, error) {
 	client := influxdb2.NewClientWithOptions(i.URL, i.Token, influxdb2.DefaultOptions().SetHTTPRequestTimeout(120))
 	defer client.Close()
 	result, err := client.QueryAPI(i.Org).Query(ctx, flux)

@@ -1,0 +1,686 @@
+package grafana_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+)
+
+// check holds a board against what its account's journal has.
+type check struct {
+	*view
+	t        *testing.T
+	account  *account
+	from, to time.Time
+	zone     *time.Location
+	heard    listening // in the range and not too short
+	everyone listening // in the range
+}
+
+// eachView opens a board for both accounts, at two ranges and with two lengths of the
+// shortest play. The longer range has both changes of the clocks in both time zones,
+// and begins and ends within a day.
+func eachView(t *testing.T, uid string, hold func(c *check)) {
+	d := filled(t)
+	b := readBoards(t)[uid]
+	if b == nil {
+		t.Fatalf("no board %s", uid)
+	}
+	for _, a := range d.accounts {
+		for _, l := range []looking{
+			{},
+			{from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"},
+			{from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z", variables: map[string]string{"minimum": "60", "by": "plays"}},
+		} {
+			l.account = a.alias
+			t.Run(strings.Trim(fmt.Sprint(a.alias, " ", l.from, " ", l.variables["minimum"]), " "), func(t *testing.T) {
+				v, err := d.view(t, b, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := &check{view: v, t: t, account: a, from: v.scope.Range.From, to: v.scope.Range.To, zone: a.zone}
+				minimum := time.Duration(0)
+				if l.variables != nil {
+					minimum = time.Minute
+				}
+				c.heard, c.everyone = a.between(c.from, c.to, minimum), a.between(c.from, c.to, 0)
+				if len(c.heard) < 50 {
+					t.Fatalf("%d plays between %v and %v: the test is about nothing", len(c.heard), c.from, c.to)
+				}
+				hold(c)
+			})
+		}
+	}
+}
+
+// same complains unless two numbers, or all of two lists or maps of them, agree.
+func (c *check) same(what string, got, want any) {
+	c.t.Helper()
+	if problem := differ(got, want); problem != "" {
+		c.t.Errorf("%s: %s", what, problem)
+	}
+}
+
+func differ(got, want any) string {
+	switch want := want.(type) {
+	case int:
+		return differ(got, float64(want))
+	case float64:
+		if got, ok := got.(float64); !ok || math.Abs(got-want) > 1e-6 {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+	case map[string]float64:
+		got, _ := got.(map[string]float64)
+		for key := range got {
+			if _, ok := want[key]; !ok {
+				return fmt.Sprintf("%s: got %v, want none", key, got[key])
+			}
+		}
+		for key := range want {
+			if _, ok := got[key]; !ok {
+				return fmt.Sprintf("%s: got none, want %v", key, want[key])
+			}
+			if problem := differ(got[key], want[key]); problem != "" {
+				return key + ": " + problem
+			}
+		}
+	default:
+		if got != want {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+	}
+	return ""
+}
+
+// row is the only row of a panel.
+func (c *check) row(title string) map[string]any {
+	c.t.Helper()
+	rows := c.table(c.t, title)
+	if len(rows) != 1 {
+		c.t.Fatalf("%s: %d rows, want 1", title, len(rows))
+	}
+	return rows[0]
+}
+
+// byText makes a map of a table with a text and a number.
+func byText(rows []map[string]any, text, number string) map[string]float64 {
+	values := map[string]float64{}
+	for _, row := range rows {
+		name, _ := row[text].(string)
+		values[name], _ = row[number].(float64)
+	}
+	return values
+}
+
+// timeOf is the only time in a row.
+func timeOf(row map[string]any) (at time.Time) {
+	for _, value := range row {
+		if t, ok := value.(time.Time); ok {
+			at = t
+		}
+	}
+	return at
+}
+
+// byDate makes a map of a series, in which only the listener's midnights may stand.
+func (c *check) byDate(rows []map[string]any, number string) map[string]float64 {
+	c.t.Helper()
+	values := map[string]float64{}
+	for i, row := range rows {
+		at := timeOf(row)
+		local := at.In(c.zone)
+		if i > 0 && local.Format(time.TimeOnly) != "00:00:00" {
+			c.t.Errorf("%v is no midnight in %v", at, c.zone)
+		}
+		values[local.Format(time.DateOnly)], _ = row[number].(float64)
+	}
+	return values
+}
+
+// perDay are the hours of each day of the range.
+func (c *check) perDay(l listening, from, to time.Time) map[string]float64 {
+	heard := by(l, day)
+	days := map[string]float64{}
+	for _, d := range dates(from, to, c.zone) {
+		days[d] = heard[d].hours()
+	}
+	return days
+}
+
+func total(values map[string]float64) float64 {
+	sum := 0.0
+	for _, value := range values {
+		sum += value
+	}
+	return sum
+}
+
+// tops holds a table of a top against the ten first of groups, whose names are those of
+// one of their plays.
+func (c *check) tops(title string, groups map[string]listening, name string, called func(p *play, name string) bool) {
+	c.t.Helper()
+	order := "hours"
+	if variable, ok := c.scope.Variables["by"]; ok {
+		order = variable.Values[0]
+	}
+	rows := c.table(c.t, title)
+	want := tops(groups, order)
+	if len(rows) != min(10, len(want)) {
+		c.t.Errorf("%s: %d rows, want %d", title, len(rows), min(10, len(want)))
+		return
+	}
+	for i, row := range rows {
+		where := fmt.Sprintf("%s, rank %d (%s)", title, i+1, want[i].key)
+		c.same(where+", hours", row["hours"], want[i].hours)
+		c.same(where+", plays", row["plays"], want[i].plays)
+		shown, _ := row[name].(string)
+		if !slices.ContainsFunc(want[i].all, func(p play) bool { return called(&p, shown) }) {
+			c.t.Errorf("%s: it is called %v", where, row[name])
+		}
+	}
+}
+
+func TestListening(t *testing.T) {
+	eachView(t, "spotify-listening", func(c *check) {
+		days := c.perDay(c.heard, c.from, c.to)
+		c.same("Hours", c.byDate(c.table(c.t, "Hours"), "hours"), days)
+		c.same("Hours per day", c.byDate(c.table(c.t, "Hours per day"), "hours"), days)
+		c.same("Hours in all", total(days), c.heard.hours())
+
+		earlier := c.from.In(c.zone).AddDate(0, 0, -6)
+		c.same("Hours per day, mean", c.byDate(c.table(c.t, "Hours per day", "B"), "mean of 7 days"), c.means(earlier, c.to, 0))
+		const year = 364 // days: 52 weeks
+		c.same("Hours per day, a year before", c.byDate(c.table(c.t, "Hours per day", "C"), "a year before"),
+			c.means(earlier.AddDate(0, 0, -year), c.to.In(c.zone).AddDate(0, 0, -year), year))
+
+		plays := map[string]float64{}
+		for _, d := range dates(c.from, c.to, c.zone) {
+			plays[d] = float64(by(c.heard, day)[d].plays())
+		}
+		c.same("Plays", c.byDate(c.table(c.t, "Plays"), "Value"), plays)
+
+		length := c.to.Sub(c.from)
+		before := c.account.between(c.from.Add(-length), c.from, c.minimum())
+		c.same("Against the time before", byText(c.table(c.t, "Against the time before"), "what", "change"), map[string]float64{
+			"hours": c.heard.hours()/before.hours() - 1, "plays": float64(c.heard.plays())/float64(before.plays()) - 1,
+		})
+		c.same("Different", byText(c.table(c.t, "Different"), "what", "number"), map[string]float64{
+			"artists": float64(len(by(c.heard, artistKey))), "songs": float64(len(by(c.heard, songKey))), "albums": float64(len(by(c.heard, albumKey))),
+		})
+		longest, atEnd := c.heard.streak(dates(c.from, c.to, c.zone))
+		c.same("Days in a row", byText(c.table(c.t, "Days in a row"), "what", "days"), map[string]float64{"longest": float64(longest), "until now": float64(atEnd)})
+
+		c.tops("Top artists", by(c.heard, artistKey), "artist", func(p *play, name string) bool { return p.artist() == name })
+		c.tops("Top songs", by(c.heard, songKey), "track", func(p *play, name string) bool { return p.name == name })
+		c.tops("Top albums", by(c.heard, albumKey), "album", func(p *play, name string) bool { return p.album == name })
+
+		c.same("Hours of the day", byText(c.table(c.t, "Hours of the day"), "hour", "hours"), c.heard.clock())
+		c.same("Hours of the week", c.cells(), c.heard.week())
+		c.same("Calendar", c.calendar(), days)
+		weeks := map[string]float64{}
+		for _, d := range dates(c.from, c.to, c.zone) {
+			date, _ := time.Parse(time.DateOnly, d)
+			weeks[monday(&play{ended: date})] = 0
+		}
+		perWeek := c.weeks(weeks, c.heard, listening.hours)
+		c.same("Hours per week", c.byWeek(c.table(c.t, "Hours per week"), "hours"), perWeek)
+
+		sessions := c.heard.sessions(30 * time.Minute)
+		var mean, most float64
+		for _, s := range sessions {
+			lasted := s[len(s)-1].ended.Sub(s[0].began()).Hours()
+			mean += lasted / float64(len(sessions))
+			most = max(most, lasted)
+		}
+		facts := c.row("Sessions")
+		c.same("Sessions", facts["sessions"], len(sessions))
+		c.same("Sessions, mean", facts["mean"], mean)
+		c.same("Sessions, longest", facts["longest"], most)
+
+		count := func(l listening) float64 { return float64(len(l)) }
+		inRange := func(p *play) bool { return !p.ended.Before(c.from) && p.ended.Before(c.to) }
+		everything := listening(c.account.plays)
+		artists, songs := everything.firsts(artistKey).where(inRange), everything.firsts(songKey).where(inRange)
+		c.same("New", byText(c.table(c.t, "New"), "what", "number"), map[string]float64{"artists": float64(len(artists)), "songs": float64(len(songs))})
+		c.same("Discovery, songs", c.byWeek(c.table(c.t, "Discovery"), "songs"), c.weeks(weeks, songs, count))
+		c.same("Discovery, artists", c.byWeek(c.table(c.t, "Discovery", "B"), "artists"), c.weeks(weeks, artists, count))
+
+		skips := c.weeks(weeks, c.everyone.where(func(p *play) bool { return p.skipped }), count)
+		for week, all := range c.weeks(weeks, c.everyone, count) {
+			if all == 0 {
+				delete(skips, week)
+			} else {
+				skips[week] /= all
+			}
+		}
+		c.same("Skip rate", c.byWeek(c.table(c.t, "Skip rate"), "skipped"), skips)
+
+		kinds, contexts, decades := map[string]float64{}, map[string]float64{}, map[string]float64{}
+		for _, p := range c.heard {
+			kind := map[string]string{"episode": "podcasts", "chapter": "audiobooks"}[p.kind]
+			if kind == "" {
+				kind = "music"
+			}
+			context, decade := p.contextType, "not known"
+			if context == "" {
+				context = "not known"
+			}
+			if len(p.released) >= 4 {
+				decade = p.released[:3] + "0s"
+			}
+			hours := float64(p.msPlayed) / 3_600_000
+			kinds[kind] += hours
+			contexts[context] += hours
+			decades[decade] += hours
+		}
+		c.same("Kinds", byText(c.table(c.t, "Music, podcasts, audiobooks"), "name", "hours"), kinds)
+		c.same("Played from", byText(c.table(c.t, "Played from"), "name", "hours"), contexts)
+		c.same("Decade of release", byText(c.table(c.t, "Decade of release"), "decade", "hours"), decades)
+		c.same("Devices", total(byText(c.table(c.t, "Devices"), "name", "hours")), c.heard.hours())
+
+		share := byText(c.table(c.t, "Shares of plays"), "what", "share")
+		for what, holds := range map[string]func(*play) bool{
+			"skipped": func(p *play) bool { return p.skipped }, "on shuffle": func(p *play) bool { return p.shuffle }, "offline": func(p *play) bool { return p.offline },
+		} {
+			c.same(what, share[what], float64(len(c.everyone.where(holds)))/float64(len(c.everyone)))
+		}
+
+		credits := map[string]listening{}
+		for _, p := range c.heard {
+			for _, name := range p.artists {
+				credits[journal.Fold(name)] = append(credits[journal.Fold(name)], p)
+			}
+		}
+		ofTop := byText(c.table(c.t, "Share of the top 10"), "artist", "hours")
+		c.same("Share of the top 10, in all", total(ofTop), c.heard.hours())
+		for _, first := range tops(by(c.heard, artistKey), "hours")[:10] {
+			ofTop["all others"] += first.hours
+		}
+		c.same("Share of the top 10, others", ofTop["all others"], c.heard.hours())
+
+		recent := c.table(c.t, "Recent plays")
+		slices.Reverse(recent)
+		last := c.everyone[max(0, len(c.everyone)-50):].where(func(p *play) bool { return p.msPlayed >= c.minimum().Milliseconds() })
+		c.same("Recent plays", float64(len(recent)), len(last))
+		for i := range min(len(recent), len(last)) {
+			c.same("Recent plays, when", timeOf(recent[i]).UnixMilli(), last[i].ended.UnixMilli())
+			c.same("Recent plays, what", recent[i]["track"], last[i].name)
+		}
+		c.tops("Artists with all credits", credits, "artist", func(p *play, name string) bool { return slices.Contains(p.artists, name) })
+	})
+}
+
+// cells are the hours of the week as the board has them.
+func (c *check) cells() map[string]float64 {
+	cells := map[string]float64{}
+	for _, row := range c.table(c.t, "Hours of the week") {
+		for _, day := range weekdays {
+			cells[fmt.Sprintf("%s %v", day, row["hour"])], _ = row[day].(float64) // nothing: an empty cell
+		}
+	}
+	return cells
+}
+
+// calendar are the hours of each day as the board has them.
+func (c *check) calendar() map[string]float64 {
+	calendar := map[string]float64{}
+	for _, row := range c.table(c.t, "Calendar") {
+		monday := timeOf(row).In(c.zone)
+		for i, day := range weekdays {
+			if hours, ok := row[day].(float64); ok {
+				calendar[monday.AddDate(0, 0, i).Format(time.DateOnly)] = hours
+			}
+		}
+	}
+	return calendar
+}
+
+// means are the mean hours of each day and the six before it, called a number of days
+// later.
+func (c *check) means(from, to time.Time, later int) map[string]float64 {
+	hours := c.perDay(c.account.between(from, to, c.minimum()), from, to)
+	means := map[string]float64{}
+	for i, days := 6, dates(from, to, c.zone); i < len(days); i++ {
+		sum := 0.0
+		for _, d := range days[i-6 : i+1] {
+			sum += hours[d]
+		}
+		last, _ := time.Parse(time.DateOnly, days[i])
+		means[last.AddDate(0, 0, later).Format(time.DateOnly)] = sum / 7
+	}
+	return means
+}
+
+// minimum is the shortest play that is shown.
+func (c *check) minimum() time.Duration {
+	seconds, _ := time.ParseDuration(c.scope.Variables["minimum"].Values[0] + "s")
+	return seconds
+}
+
+// weeks sums up plays by their weeks, of which all are given.
+func (c *check) weeks(all map[string]float64, l listening, sum func(listening) float64) map[string]float64 {
+	heard := by(l, monday)
+	weeks := map[string]float64{}
+	for week := range all {
+		weeks[week] = sum(heard[week])
+	}
+	return weeks
+}
+
+// byWeek is byDate for weeks, of which the first may begin within.
+func (c *check) byWeek(rows []map[string]any, number string) map[string]float64 {
+	c.t.Helper()
+	weeks := map[string]float64{}
+	for date, value := range c.byDate(rows, number) {
+		day, _ := time.Parse(time.DateOnly, date)
+		weeks[monday(&play{ended: day})] += value
+	}
+	return weeks
+}
+
+func TestAllTime(t *testing.T) {
+	d := filled(t)
+	b := readBoards(t)["spotify-alltime"]
+	for _, a := range d.accounts {
+		for _, order := range []string{"hours", "plays"} {
+			t.Run(a.alias+" by "+order, func(t *testing.T) {
+				v, err := d.view(t, b, looking{account: a.alias, variables: map[string]string{"by": order}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := &check{view: v, t: t, account: a, zone: a.zone, heard: a.plays, everyone: a.plays}
+				c.allTime()
+			})
+		}
+	}
+}
+
+func (c *check) allTime() {
+	t := c.t
+	record := c.row("The record")
+	c.same("hours", record["hours"], c.heard.hours())
+	c.same("plays", record["plays"], c.heard.plays())
+	c.same("artists", record["artists"], len(by(c.heard, artistKey)))
+	c.same("albums", record["albums"], len(by(c.heard, albumKey)))
+	c.same("songs", record["songs"], len(by(c.heard, songKey)))
+	first := c.heard[0]
+	c.same("first listen", c.row("First listen")["since"].(time.Time).UnixMilli(), first.ended.UnixMilli())
+	c.same("first listen's song", c.row("First listen")["song"], first.name+" – "+first.artist())
+
+	c.totals("Artists", by(c.heard, artistKey), func(p *play, name, _ string) bool { return p.artist() == name })
+	c.totals("Songs", by(c.heard, songKey), func(p *play, name, artist string) bool { return p.name == name && p.artist() == artist })
+	c.totals("Albums", by(c.heard, albumKey), func(p *play, name, artist string) bool { return p.album == name && p.artist() == artist })
+
+	year := func(p *play) string { return p.ended.Format("2006") }
+	yearly, lifetime, sum := map[string]float64{}, map[string]float64{}, 0.0
+	for y := c.heard[0].ended.Year(); y <= c.heard[len(c.heard)-1].ended.Year(); y++ {
+		name := fmt.Sprint(y)
+		yearly[name] = by(c.heard, year)[name].hours()
+		sum += yearly[name]
+		lifetime[name] = sum
+	}
+	c.same("Hours per year", byText(c.table(t, "Hours per year"), "year", "hours"), yearly)
+	c.same("Lifetime", byText(c.table(t, "Lifetime"), "year", "hours"), lifetime)
+	champions := map[string]float64{}
+	faithful := map[string]listening{}
+	for y, l := range by(c.heard, year) {
+		ranked := tops(by(l, artistKey), "hours")
+		champions[y] = ranked[0].hours
+		for _, artist := range ranked[:min(50, len(ranked))] {
+			faithful[artist.key] = append(faithful[artist.key], artist.all...)
+		}
+	}
+	c.same("Artists of the years", byText(c.table(t, "Artists of the years"), "year", "hours"), champions)
+	most := 0
+	for _, l := range faithful {
+		most = max(most, len(by(l, year)))
+	}
+	row := c.table(t, "Most faithful")[0]
+	c.same("Most faithful", row["years"], most)
+	if !slices.ContainsFunc(c.heard, func(p play) bool {
+		return p.artist() == row["artist"] && differ(row["hours"], faithful[p.artistKey].hours()) == ""
+	}) {
+		t.Errorf("Most faithful: %v", row)
+	}
+}
+
+// totals holds a table of totals against groups. Which of those that are alike by hours,
+// or by plays, stands first is not said.
+func (c *check) totals(title string, groups map[string]listening, called func(p *play, name, artist string) bool) {
+	c.t.Helper()
+	order := c.scope.Variables["by"].Values[0]
+	rows, want := c.table(c.t, title), tops(groups, order)
+	c.same(title+", rows", float64(len(rows)), 10)
+	for i, row := range rows {
+		by := map[string]any{"hours": want[i].hours, "plays": want[i].plays}[order]
+		c.same(fmt.Sprintf("%s, %s of rank %d", title, order, i+1), row[order], by)
+		name, _ := row["name"].(string)
+		artist, _ := row["artist"].(string)
+		at := slices.IndexFunc(want, func(of top) bool {
+			return slices.ContainsFunc(of.all, func(p play) bool { return called(&p, name, artist) })
+		})
+		if at < 0 {
+			c.t.Errorf("%s: there is no %s by %s", title, name, artist)
+			continue
+		}
+		of := want[at]
+		c.same(name+", hours", row["hours"], of.hours)
+		c.same(name+", plays", row["plays"], of.plays)
+		c.same(name+", first", row["first_ms"], float64(of.all[0].ended.UnixMilli()))
+		c.same(name+", last", row["last_ms"], float64(of.all[len(of.all)-1].ended.UnixMilli()))
+	}
+}
+
+func TestYear(t *testing.T) {
+	d := filled(t)
+	b := readBoards(t)["spotify-year"]
+	for _, a := range d.accounts {
+		for _, l := range []looking{
+			{account: a.alias, variables: map[string]string{"year": "2023"}},
+			{account: a.alias, variables: map[string]string{"year": "2024", "minimum": "60", "by": "plays"}},
+		} {
+			t.Run(a.alias+" "+l.variables["year"], func(t *testing.T) {
+				v, err := d.view(t, b, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var year int
+				_, _ = fmt.Sscan(l.variables["year"], &year)
+				c := &check{view: v, t: t, account: a, zone: a.zone}
+				c.from, c.to = time.Date(year, 1, 1, 0, 0, 0, 0, a.zone), time.Date(year+1, 1, 1, 0, 0, 0, 0, a.zone)
+				c.heard, c.everyone = a.between(c.from, c.to, c.minimum()), a.between(c.from, c.to, 0)
+				c.year()
+			})
+		}
+	}
+}
+
+func (c *check) year() {
+	t := c.t
+	before := c.account.between(c.from.AddDate(-1, 0, 0), c.from, c.minimum())
+	facts := c.row("The year")
+	c.same("hours", facts["hours"], c.heard.hours())
+	c.same("plays", facts["plays"], c.heard.plays())
+	c.same("before", facts["before"], before.hours())
+	c.same("Different", byText(c.table(t, "Different"), "what", "number"), map[string]float64{
+		"artists": float64(len(by(c.heard, artistKey))), "songs": float64(len(by(c.heard, songKey))), "albums": float64(len(by(c.heard, albumKey))),
+	})
+	inYear := func(p *play) bool { return !p.ended.Before(c.from) && p.ended.Before(c.to) }
+	c.same("New", byText(c.table(t, "New"), "what", "number"), map[string]float64{
+		"artists": float64(len(listening(c.account.plays).firsts(artistKey).where(inYear))),
+		"songs":   float64(len(listening(c.account.plays).firsts(songKey).where(inYear))),
+	})
+	c.tops("Artists of the year", by(c.heard, artistKey), "artist", func(p *play, name string) bool { return p.artist() == name })
+	c.tops("Songs of the year", by(c.heard, songKey), "track", func(p *play, name string) bool { return p.name == name })
+	c.tops("Albums of the year", by(c.heard, albumKey), "album", func(p *play, name string) bool { return p.album == name })
+
+	days := c.perDay(c.heard, c.from, c.to)
+	biggest := ""
+	for d, hours := range days {
+		if hours > days[biggest] {
+			biggest = d
+		}
+	}
+	row := c.row("Biggest day")
+	c.same("Biggest day, hours", row["hours"], days[biggest])
+	c.same("Biggest day", timeOf(row).In(c.zone).Format(time.DateOnly), biggest)
+	lasted := 0.0
+	for _, s := range c.heard.sessions(30 * time.Minute) {
+		lasted = max(lasted, s[len(s)-1].ended.Sub(s[0].began()).Hours())
+	}
+	c.same("Longest session", c.row("Longest session")["hours"], lasted)
+	streak, _ := c.heard.streak(dates(c.from, c.to, c.zone))
+	c.same("Longest streak", c.row("Longest streak")["days"], streak)
+
+	row = c.row("Most repeated in a day")
+	repeated := by(c.heard.where((*play).counts), func(p *play) string { return day(p) + p.songKey })
+	most := 0
+	for _, l := range repeated {
+		most = max(most, len(l))
+	}
+	c.same("Most repeated in a day", row["times"], most)
+	if !slices.ContainsFunc(c.heard, func(p play) bool {
+		return p.name+" – "+p.artist() == row["song"] && len(repeated[timeOf(row).In(c.zone).Format(time.DateOnly)+p.songKey]) == most
+	}) {
+		t.Errorf("Most repeated in a day: %v", row)
+	}
+
+	thisYear, lastYear := map[string]float64{}, map[string]float64{}
+	for month := time.January; month <= time.December; month++ {
+		of := func(p *play) bool { return p.ended.Month() == month }
+		thisYear[month.String()[:3]], lastYear[month.String()[:3]] = c.heard.where(of).hours(), before.where(of).hours()
+	}
+	c.same("Months", byText(c.table(t, "Months"), "month", "this year"), thisYear)
+	c.same("Months before", byText(c.table(t, "Months"), "month", "the year before"), lastYear)
+	c.same("Hours of the week", c.cells(), c.heard.week())
+
+	got := map[string]float64{}
+	first := (int(c.from.Weekday()) + 6) % 7
+	for _, row := range c.table(t, "Days") {
+		for i, day := range weekdays {
+			if hours, ok := row[day].(float64); ok {
+				got[c.from.AddDate(0, 0, 7*(int(row["week"].(float64))-1)+i-first).Format(time.DateOnly)] = hours
+			}
+		}
+	}
+	c.same("Days", got, days)
+}
+
+func TestPublic(t *testing.T) {
+	d := filled(t)
+	b := readBoards(t)["spotify-public"]
+	for _, a := range d.accounts {
+		for _, l := range []looking{{}, {from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"}} {
+			l.account = a.alias
+			t.Run(a.alias+" "+l.from, func(t *testing.T) {
+				v, err := d.view(t, b, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := &check{view: v, t: t, account: a, zone: a.zone, from: v.scope.Range.From}
+				delay, err := time.ParseDuration(v.scope.Variables["delay"].Values[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.to = v.scope.Range.To.Add(-delay).Truncate(time.Hour)
+				c.heard = a.between(c.from, c.to, 0).where(func(p *play) bool { return p.kind == "track" && !p.private })
+				if len(c.heard) == len(a.between(c.from, v.scope.Range.To, 0)) {
+					t.Error("nothing is hidden: the test is about nothing")
+				}
+				c.public()
+			})
+		}
+	}
+}
+
+func (c *check) public() {
+	t := c.t
+	music := c.row("Music")
+	c.same("hours", music["hours"], c.heard.hours())
+	c.same("plays", music["plays"], c.heard.plays())
+	c.same("songs", music["songs"], len(by(c.heard, songKey)))
+	c.same("Artists", c.row("Artists")["artists"], len(by(c.heard, artistKey)))
+	days := c.perDay(c.heard, c.from, c.to)
+	c.same("Hours per day", c.byDate(c.table(t, "Hours per day"), "Value"), days)
+	c.tops("Top artists", by(c.heard, artistKey), "artist", func(p *play, name string) bool { return p.artist() == name })
+	c.tops("Top songs", by(c.heard, songKey), "track", func(p *play, name string) bool { return p.name == name })
+	c.tops("Top albums", by(c.heard, albumKey), "album", func(p *play, name string) bool { return p.album == name })
+	c.same("Hours of the day", byText(c.table(t, "Hours of the day"), "hour", "hours"), c.heard.clock())
+	c.same("Hours of the week", c.cells(), c.heard.week())
+	c.same("Calendar", c.calendar(), days)
+	c.same("As of", c.row("As of")["Value"], c.to.In(c.zone).Format("2 Jan 2006"))
+}
+
+func TestArtist(t *testing.T) {
+	d := filled(t)
+	b := readBoards(t)["spotify-artist"]
+	for _, a := range d.accounts {
+		favourite := tops(by(a.plays, artistKey), "hours")[0].all[0]
+		for _, key := range []string{favourite.artistKey, journal.Fold("Großstadtgeflüster")} {
+			theirs := listening(a.plays).where(func(p *play) bool { return p.artistKey == key })
+			name := theirs[len(theirs)-1].artist()
+			t.Run(a.alias+" "+name, func(t *testing.T) {
+				v, err := d.view(t, b, looking{account: a.alias, variables: map[string]string{"artist": name}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := &check{view: v, t: t, account: a, zone: a.zone, from: v.scope.Range.From, to: v.scope.Range.To, everyone: theirs}
+				c.heard = a.between(c.from, c.to, 0).where(func(p *play) bool { return p.artistKey == key })
+				c.artist(key)
+			})
+		}
+	}
+}
+
+// artist holds the board of an artist: everyone are all plays, heard those in the range.
+func (c *check) artist(key string) {
+	t := c.t
+	ever := c.row("Ever")
+	c.same("hours ever", ever["hours"], c.everyone.hours())
+	c.same("plays ever", ever["plays"], c.everyone.plays())
+	c.same("first", ever["first"], float64(c.everyone[0].ended.UnixMilli()))
+	c.same("last", ever["last"], float64(c.everyone[len(c.everyone)-1].ended.UnixMilli()))
+	facts := c.row("In the range")
+	c.same("hours", facts["hours"], c.heard.hours())
+	c.same("plays", facts["plays"], c.heard.plays())
+	c.same("songs", facts["songs"], len(by(c.heard, songKey)))
+	credited := c.account.between(c.from, c.to, 0).where(func(p *play) bool {
+		return slices.ContainsFunc(p.artists, func(name string) bool { return journal.Fold(name) == key })
+	})
+	credits := c.row("With all credits")
+	c.same("hours with all credits", credits["hours"], credited.hours())
+	c.same("plays with all credits", credits["plays"], credited.plays())
+	c.same("featured", credits["featured"], credited.where(func(p *play) bool { return p.artistKey != key }).plays())
+	c.tops("Songs", by(c.heard, songKey), "track", func(p *play, name string) bool { return p.name == name })
+	c.tops("Albums", by(c.heard, albumKey), "album", func(p *play, name string) bool { return p.album == name })
+	weeks := map[string]float64{}
+	for _, d := range dates(c.from, c.to, c.zone) {
+		date, _ := time.Parse(time.DateOnly, d)
+		weeks[monday(&play{ended: date})] = 0
+	}
+	c.same("Hours per week", c.byWeek(c.table(t, "Hours per week"), "hours"), c.weeks(weeks, c.heard, listening.hours))
+	years := map[string]float64{}
+	for year, l := range by(c.account.plays, func(p *play) string { return p.ended.Format("2006") }) {
+		for i, artist := range tops(by(l, artistKey), "hours")[:50] {
+			if artist.all[0].artistKey == key {
+				years[year] = float64(i + 1)
+			}
+		}
+	}
+	c.same("Year by year", byText(c.table(t, "Year by year"), "year", "rank"), years)
+	month := func(p *play) string { return p.ended.Format("2006-01") }
+	rates := map[string]float64{}
+	for month, l := range by(c.heard, month) {
+		rates[month] = float64(len(l.where(func(p *play) bool { return p.skipped }))) / float64(len(l))
+	}
+	got := map[string]float64{}
+	for date, rate := range c.byDate(c.table(t, "Skip rate"), "skipped") {
+		got[date[:7]] = rate
+	}
+	c.same("Skip rate", got, rates)
+}
