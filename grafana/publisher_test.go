@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,6 +303,14 @@ func TestAnotherServiceAccount(t *testing.T) {
 // next one puts it up although no query works any more.
 func TestCrashBetweenDeleteAndPost(t *testing.T) {
 	server := grafanatest.New(t)
+	var crash atomic.Value // what happens at a post
+	crash.Store(func() {})
+	server.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && r.URL.Path == "/api/snapshots" {
+			crash.Load().(func())()
+		}
+		return false
+	}
 	h := newHarness(t, nil)
 	h.server = server
 	h.token = server.Token(grafanatest.Editor)
@@ -317,20 +326,21 @@ func TestCrashBetweenDeleteAndPost(t *testing.T) {
 
 	child := exec.Command(os.Args[0], "-test.run=^TestHelperPublish$")
 	child.Env = append(os.Environ(), "PUBLISH_URL="+server.URL, "PUBLISH_TOKEN="+h.token, "PUBLISH_DIR="+h.dir)
-	killed := make(chan struct{})
-	server.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodPost && r.URL.Path == "/api/snapshots" {
-			if err := child.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-			<-killed
-			panic(http.ErrAbortHandler) // it never arrived
+	started, killed := make(chan *os.Process, 1), make(chan struct{})
+	crash.Store(func() {
+		if err := (<-started).Kill(); err != nil {
+			t.Error(err)
 		}
-		return false
+		<-killed
+		panic(http.ErrAbortHandler) // it never arrived
+	})
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
 	}
-	_ = child.Run()
+	started <- child.Process
+	_ = child.Wait()
 	close(killed)
-	server.Intercept = nil
+	crash.Store(func() {})
 	if h.server.Snapshots() != 0 {
 		t.Fatal("the crash was too early or too late")
 	}

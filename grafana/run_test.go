@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,23 @@ import (
 // network lets a test take Grafana away.
 type network struct {
 	server *grafanatest.Server
-	down   func(*http.Request) bool // nil: never
+
+	mu   sync.Mutex
+	down func(*http.Request) bool // nil: never
+}
+
+// fail makes requests fail for which down is true.
+func (n *network) fail(down func(*http.Request) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = down
 }
 
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if n.down != nil && n.down(r) {
+	n.mu.Lock()
+	down := n.down != nil && n.down(r)
+	n.mu.Unlock()
+	if down {
 		return nil, errors.New("connection refused")
 	}
 	return n.server.RoundTrip(r)
@@ -114,10 +127,10 @@ func TestGrafanaAway(t *testing.T) {
 				h, n := running(t, nil)
 				h.edit(t, "Listening until", "A newer board,")
 				began := false
-				n.down = func(r *http.Request) bool {
+				n.fail(func(r *http.Request) bool {
 					began = began || when(r)
 					return began
-				}
+				})
 				time.Sleep(7 * time.Hour) // the refresh after 6 fails, and goes on failing
 				synctest.Wait()
 				failures := h.State().Failures[grafana.Network]
@@ -127,7 +140,7 @@ func TestGrafanaAway(t *testing.T) {
 				if strings.Contains(h.logged.String(), h.token) || strings.Contains(h.logged.String(), h.keys(t)["delete_key"].(string)) {
 					t.Errorf("a secret is logged: %s", h.logged)
 				}
-				n.down = nil
+				n.fail(nil)
 				time.Sleep(15 * time.Minute)
 				synctest.Wait()
 				if !strings.HasPrefix(h.title(t), "A newer board,") || time.Since(h.State().Published.At) > 15*time.Minute {
