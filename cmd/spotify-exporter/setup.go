@@ -91,8 +91,8 @@ type setup struct {
 // grafanaSecrets makes what Grafana must have before its first start and keep.
 func (s *setup) grafanaSecrets() error {
 	for _, secret := range []struct{ file, what string }{
-		{grafanaPasswordFile, "the password of its user " + adminUser},
-		{grafanaKeyFile, "its secret key, without which its database is lost,"},
+		{grafanaPasswordFile, "password of its user " + adminUser + " from its first start on"},
+		{grafanaKeyFile, "key of the secrets in its database, likewise"},
 	} {
 		path := filepath.Join(s.To, secret.file)
 		content, err := readSecret(path)
@@ -102,7 +102,7 @@ func (s *setup) grafanaSecrets() error {
 		if err := writeSecret(path, cmp.Or(content, newSecret()), s.GrafanaGroup); err != nil {
 			return err
 		}
-		s.ok("Grafana", secret.what+" is in "+path)
+		s.ok("Grafana", secret.what+": "+path)
 	}
 	return nil
 }
