@@ -190,6 +190,7 @@ func (c *encoder) play(account string, p *journal.Play) {
 		AddField("track", fieldText(p.Item.Name)).
 		AddField("track_id", trackID).
 		AddField("song_key", keyText(p.Item.SongKey())).
+		AddField("song_total", totalTime(p.Item.SongKey())).
 		AddField("artist", fieldText(first.Name)).
 		AddField("artist_id", fieldText(first.ID)).
 		AddField("artist_key", keyText(p.Item.ArtistKey())).
@@ -298,6 +299,15 @@ func syntheticTime(key string) int64 {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(key))
 	return earliest + int64(hash.Sum64()%uint64(24*time.Hour))
+}
+
+// totalTime is where the point of the total of a key is, 0 if it has none: queries find
+// it by that, at once, and by its key only in all totals.
+func totalTime(key string) int64 {
+	if key == "" {
+		return 0
+	}
+	return syntheticTime(key)
 }
 
 // fieldText returns s as a string field takes it: valid UTF-8 of at most 64 KiB

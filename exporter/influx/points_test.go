@@ -163,7 +163,7 @@ func TestAPlayIsOneListenAndItsCredits(t *testing.T) {
 	want := []line{
 		{"listen", map[string]string{"account": "me"}, map[string]any{
 			"plays": int64(1), "ms_played": int64(100_000), "duration_ms": int64(180_000), "hour": int64(0), "weekday": int64(1),
-			"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "song_key": "first – song", "artist": "First", "artist_id": "a1", "artist_key": "first", "artists": "First; Second; Third",
+			"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "song_key": "first – song", "song_total": influx.Synthetic("first\x1fsong"), "artist": "First", "artist_id": "a1", "artist_key": "first", "artists": "First; Second; Third",
 			"album": "Album", "album_id": "al1", "album_key": "various – album", "isrc": "DEXX01234567", "release_year": int64(1999), "image_url": "https://i.scdn.co/image/1",
 			"kind": "track", "skipped": true, "shuffle": true, "offline": false, "incognito": false, "device": "Kitchen", "device_type": "Speaker",
 			"platform": "linux", "country": "DE", "context_type": "playlist", "context_uri": "spotify:playlist:1",

@@ -35,7 +35,7 @@ func TestAPlayArrivesWithEveryFieldAndItsType(t *testing.T) {
 	for field, want := range map[string]any{
 		"_time": time.Unix(0, p.PointNS).UTC(), "account": "me",
 		"plays": int64(1), "ms_played": p.MSPlayed, "duration_ms": int64(180_000), "hour": int64(0), "weekday": int64(1),
-		"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "song_key": "first – song", "artist": "First", "artist_id": "a1", "artist_key": "first", "artists": "First; Second; Third",
+		"track": "Song", "track_id": "6rqhFgbbKwnb9MLmUQDhG6", "song_key": "first – song", "song_total": influx.Synthetic("first\x1fsong"), "artist": "First", "artist_id": "a1", "artist_key": "first", "artists": "First; Second; Third",
 		"album": "Album", "album_id": "al1", "album_key": "various – album", "isrc": "DEXX01234567", "release_year": int64(1999), "image_url": "https://i.scdn.co/image/1",
 		"kind": "track", "skipped": false, "shuffle": false, "offline": false, "incognito": false, "device": nil, "device_type": nil,
 		"platform": nil, "country": nil, "context_type": "playlist", "context_uri": "spotify:playlist:1", // "" is read back as nil

@@ -26,7 +26,7 @@ func artist() board {
 			flux(`theirMS() |> perWeek() |> inHours()`).unit(hours, 1).colored(listened).legend(noLegend),
 
 		topTable("Songs", "The songs of ${artist} that were heard most in the range. The link is to the uri that was heard most.", 12, 13,
-			`theirSongs() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "track" or r._field == "album" or r._field == "image_url" or r._field == "track_id" or r._field == "kind")`, "image_url", "track", "album"),
+			`theirSongs() |> top(by: "${by}") |> asSongs()`, "image_url", "track"),
 		topTable("Albums", "The albums of those songs.", 12, 13,
 			`theirAlbums() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "image_url")`, "image_url", "album"),
 

@@ -37,7 +37,7 @@ func listening() board {
 		topTable("Top artists", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 13,
 			`artists() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "artist" or r._field == "image_url")`, "image_url", "artist"),
 		topTable("Top songs", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 13,
-			`songs() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "track" or r._field == "artist" or r._field == "image_url" or r._field == "track_id" or r._field == "kind")`, "image_url", "track", "artist"),
+			`songs() |> top(by: "${by}") |> asSongs()`, "image_url", "track", "artist"),
 		topTable("Top albums", "An album is a name of an artist, whatever its editions' ids.", 8, 13,
 			`albums() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "artist" or r._field == "image_url")`, "image_url", "album", "artist"),
 

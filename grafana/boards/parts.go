@@ -9,6 +9,9 @@ const hours = "suffix: h"
 
 var openInSpotify = link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true}
 
+// openTrack is openInSpotify where there is nothing but music.
+var openTrack = link{Title: "Open in Spotify", URL: "https://open.spotify.com/track/${__data.fields.track_id}", TargetBlank: true}
+
 // toArtist leads to the board of the artist whose name is in a field.
 func toArtist(field string) link {
 	return link{Title: "All about ${__value.text}", URL: "/d/spotify-artist?${__url_time_range}&${account:queryparam}&var-artist=${__data.fields." + field + ":percentencode}"}
@@ -20,7 +23,7 @@ func byVariable() variable {
 }
 
 // topTable is a table of a top: rank, the columns names, and bars of hours and plays.
-// Among names image_url is the cover, where one is known, and track needs kind and
+// Among names image_url is the cover, where one is known, and track needs
 // track_id to be linked.
 func topTable(title, description string, w, h int, expression string, names ...string) panel {
 	columns := append(append([]string{"rank"}, names...), "hours", "plays")
@@ -35,8 +38,8 @@ func topTable(title, description string, w, h int, expression string, names ...s
 		case "artist":
 			p = p.field(column, name("Artist"), links(toArtist(column)))
 		case "track":
-			p = p.field(column, name("Song"), links(openInSpotify)).field("kind", hide()).field("track_id", hide())
-			columns = append(columns, "kind", "track_id")
+			p = p.field(column, name("Song"), links(openTrack)).field("track_id", hide())
+			columns = append(columns, "track_id")
 		case "album":
 			p = p.field(column, name("Album"))
 		}

@@ -46,11 +46,10 @@ theirTotal = () => artistTotal(fields: (r) => r._field == "ms_played" or r._fiel
     |> rows()
     |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays, first: r.first_ms, last: r.last_ms}))
 
-// theirSongs is a row for each song of the artist, as songs is of all.
-theirSongs = () => theirs(
-        fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "track_id" or r._field == "ms_played" or r._field == "plays",
-    )
-    |> perURI()
+// theirSongs is a row for each song of the artist.
+theirSongs = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "ms_played" or r._field == "plays")
+    |> rename(columns: {song_key: "key", ms_played: "ms"})
+    |> sums()
 
 // theirAlbums is a row for each album of the artist's songs.
 theirAlbums = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "album_key" or r._field == "ms_played" or r._field == "plays")

@@ -117,20 +117,14 @@ albums = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
     |> sums()
 
 // songs is a row for each song, which is a title of a first artist, whatever its uris:
-// key, ms, plays, and the _time of a play of the uri that was heard most.
+// key, ms, plays, and the _time of one play.
 songs = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
-        fields: (r) => r._field == "song_key" or r._field == "track_id" or r._field == "ms_played" or r._field == "plays",
+        fields: (r) => r._field == "song_key" or r._field == "ms_played" or r._field == "plays",
         start: start,
         stop: stop,
     )
-    |> perURI()
-
-// perURI adds up the plays of each uri of a song first, and then its uris.
-perURI = (tables=<-) => tables
-    |> map(fn: (r) => ({_time: r._time, song: r.song_key, key: r.song_key + "\x1f" + r.track_id, ms: r.ms_played, plays: r.plays}))
+    |> rename(columns: {song_key: "key", ms_played: "ms"})
     |> sums()
-    |> map(fn: (r) => ({_time: r._time, key: r.song, less: -r.ms, ms: r.ms, plays: r.plays}))
-    |> sums(by: ["key", "less"])
 
 // facts adds up the rows of songs or the like: hours, plays and how many there are.
 facts = (tables=<-) => tables
@@ -176,6 +170,23 @@ withFields = (tables=<-, fields) => tables
         read: (row) => listens(fields: fields, start: row._time, stop: date.add(d: 1ns, to: row._time))
             |> rows()
             |> map(fn: (r) => ({r with plays: row.plays, hours: row.hours})),
+    )
+
+// asSongs adds the names, the cover and the track_id that was heard most of the song in a
+// row of a top. They are in its total, and its plays know where that is.
+asSongs = (tables=<-) => tables
+    |> each(
+        read: (row) => {
+            at = listens(fields: (r) => r._field == "song_total", start: row._time, stop: date.add(d: 1ns, to: row._time))
+                |> only(column: "_value", otherwise: 0)
+
+            return from(bucket: "${bucket}")
+                |> range(start: time(v: at), stop: time(v: at + 1))
+                |> filter(fn: (r) => r._measurement == "track_total" and r.account == "${account}")
+                |> filter(fn: (r) => r._field == "name" or r._field == "artist" or r._field == "id" or r._field == "image_url")
+                |> rows()
+                |> map(fn: (r) => ({track: r.name, artist: r.artist, image_url: r.image_url, track_id: r.id, plays: row.plays, hours: row.hours}))
+        },
     )
 
 // accounts are the listeners.
