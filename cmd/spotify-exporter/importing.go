@@ -137,6 +137,7 @@ type pace struct {
 const (
 	firstPortion    = 300                    // rows
 	largestPortion  = 2_500                  // more would save little, and take memory
+	largestBeside   = 400                    // 20 ms of work: a busy machine may take five times as long
 	portionBeside   = 30 * time.Millisecond  // leaves room for rows that take longer
 	portionAlone    = 200 * time.Millisecond // a daemon may start now
 	pauseForWriters = 30 * time.Millisecond  // SQLite looks every 25 ms at first whether it may write
@@ -146,12 +147,12 @@ const (
 
 // recorded learns from how long a transaction took.
 func (p *pace) recorded(rows int, took time.Duration) {
-	good := portionAlone
+	good, most := portionAlone, largestPortion
 	if p.daemon {
-		good = portionBeside
+		good, most = portionBeside, largestBeside
 	}
 	fits := int(float64(rows) * float64(good) / float64(max(took, time.Millisecond)))
-	p.rows = min(max(fits, rows/4, 50), 2*rows+50, largestPortion)
+	p.rows = min(max(fits, rows/4, 50), 2*rows+50, most)
 }
 
 // pause lets others write: a daemon, if one runs, and who else wants to now and
