@@ -37,7 +37,7 @@ type knownItems struct {
 
 // mostKnown is how many items stay in memory from one transaction to the next, at
 // 1 KB each: an import meets the same ones again and again.
-const mostKnown = 5_000
+const mostKnown = 2_500
 
 // learned is what is said of an item at one time.
 type learned struct {
