@@ -159,6 +159,7 @@ func startExporter(t *testing.T, dir string, sim *spotifysim.Spotify, database h
 		},
 		Journal:        e.journal.State,
 		Snapshot:       e.published,
+		Alerting:       func() *bool { return new(true) },
 		NowPlayingInfo: true,
 		Version:        "1.0.0",
 		Revision:       "0123abc",

@@ -29,6 +29,10 @@ const (
 	alertTimeout = 45 * time.Second
 	// alertLook is how often Alertmanager is asked what has become of it.
 	alertLook = 200 * time.Millisecond
+	// alertingLook is how often the daemon looks whether somebody would be told, and
+	// alertingLookAgain how often while nobody would.
+	alertingLook      = 5 * time.Minute
+	alertingLookAgain = time.Minute
 )
 
 // alerts checks whether somebody would be told of a failure.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,8 +32,9 @@ type daemon struct {
 	// recorded is told of every play that is new or has changed; may be nil.
 	recorded func(account string, play journal.Play)
 
-	metrics *prom.Metrics
-	parts   atomic.Pointer[parts] // nil until the journal is open
+	metrics  *prom.Metrics
+	parts    atomic.Pointer[parts] // nil until the journal is open
+	alerting atomic.Pointer[bool]  // whether somebody would be told of a failure; nil: not known yet
 }
 
 // parts are the parts of a daemon that need the journal.
@@ -52,6 +54,9 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 	tasks, ctx := errgroup.WithContext(ctx)
 	d.metrics = d.newMetrics()
 	tasks.Go(func() error { return web.Serve(ctx, d.metrics.Handler(), d.log) })
+	if d.config.AlertmanagerURL != "" {
+		tasks.Go(func() error { d.watchAlerting(ctx); return nil })
+	}
 
 	opened, err := d.open(ctx)
 	if err != nil {
@@ -152,6 +157,12 @@ func (d *daemon) newMetrics() *prom.Metrics {
 			return influx.State{}
 		}
 	}
+	switch {
+	case d.config.AlertmanagerURL != "":
+		options.Alerting = d.alerting.Load
+	case d.config.NobodyTold:
+		options.Alerting = func() *bool { return new(false) }
+	}
 	if d.config.SnapshotInterval > 0 {
 		options.Snapshot = func() grafana.State {
 			if p := d.parts.Load(); p != nil {
@@ -175,6 +186,26 @@ func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 		state.PendingPoints, state.OldestPending = 0, journal.State{}.OldestPending
 	}
 	return state, err
+}
+
+// watchAlerting looks time and again whether somebody would be told of a failure,
+// until ctx ends.
+func (d *daemon) watchAlerting(ctx context.Context) {
+	for {
+		level, _, _ := d.config.alerts(ctx)
+		wait := alertingLook
+		if level != influx.OK {
+			wait = alertingLookAgain
+		}
+		if ctx.Err() == nil {
+			d.alerting.Store(new(level == influx.OK))
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // warnings are those of the configuration, and whether alerts would arrive.

@@ -48,6 +48,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	if m.options.Influx != nil {
 		f.collectInflux(ch, m.options.Influx())
 	}
+	if m.options.Alerting != nil {
+		if up := m.options.Alerting(); up != nil {
+			f.alertingUp.sendBool(ch, *up)
+		}
+	}
 	if m.options.Snapshot != nil {
 		f.collectSnapshot(ch, m.options.Snapshot())
 	}

@@ -53,6 +53,8 @@ type families struct {
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
 	writeFailures, bucketWarning                                           family
 
+	alertingUp family
+
 	snapshotLastSuccess, snapshotDuration, snapshotSize, snapshotPanels, snapshotFailures family
 }
 
@@ -148,6 +150,9 @@ func newFamilies() families {
 		"Requests to InfluxDB that it did not take, by why.", "reason")
 	f.bucketWarning = gauge("spotify_influx_bucket_warning",
 		"Whether the bucket's settings are wrong for a life of listening: it forgets points, or keeps them in short shard groups. What to do is on the status page.")
+
+	f.alertingUp = gauge("spotify_alerting_up",
+		"Whether somebody would be told of a failure: Alertmanager answers, gets the Watchdog of the rules, and can deliver. If not, the status page says what to do.")
 
 	f.snapshotLastSuccess = gauge("spotify_snapshot_last_success_timestamp_seconds",
 		"When the public snapshot was published last; absent if it never was.")

@@ -32,6 +32,9 @@ type Options struct {
 	Journal func(context.Context) (journal.State, error)
 	// Ready tells whether the journal is open, which is all that /-/ready asks.
 	Ready func() bool
+	// Alerting tells whether somebody would be told of a failure, nil while that is
+	// not known; nil if nobody wants to be.
+	Alerting func() *bool
 	// Warnings are what an operator should put right, as sentences for the landing
 	// page.
 	Warnings func(context.Context) []string

@@ -123,6 +123,7 @@ func options() prom.Options {
 		Influx:         richInflux,
 		Journal:        richJournal,
 		Snapshot:       richSnapshot,
+		Alerting:       func() *bool { return new(true) },
 		Now:            func() time.Time { return now },
 		NowPlayingInfo: true,
 		Version:        "1.0.0",
@@ -300,6 +301,7 @@ func TestContractIsTheDesign(t *testing.T) {
 		// These came with the alerts on them.
 		"spotify_influx_bucket_warning": true,
 		"spotify_poll_failing":          true,
+		"spotify_alerting_up":           true,
 		"spotify_snapshot_panels":       true, // with the snapshot
 	}
 	for row := range strings.Lines(section) {
@@ -357,10 +359,11 @@ func TestUnknownIsAbsent(t *testing.T) {
 	o := of(collector.AccountState{Account: "alice"})
 	o.Influx = func() influx.State { return influx.State{} }
 	o.Snapshot = func() grafana.State { return grafana.State{} }
+	o.Alerting = func() *bool { return nil }
 	o.Journal = func(context.Context) (journal.State, error) { return journal.State{}, nil }
 	text := expose(t, prom.New(o))
 	for line := range strings.Lines(text) {
-		for _, name := range []string{"spotify_up", "spotify_influx_up", "_timestamp_seconds", "_playback_", "spotify_playing", "_bucket_warning", "spotify_now_playing_info", "_held_ratio", "spotify_request_budget_limit"} {
+		for _, name := range []string{"spotify_up", "spotify_influx_up", "_timestamp_seconds", "_playback_", "spotify_playing", "_bucket_warning", "spotify_now_playing_info", "_held_ratio", "_alerting_up", "spotify_request_budget_limit"} {
 			if strings.HasPrefix(line, "spotify_") && strings.Contains(line, name) {
 				t.Errorf("not known, but there: %s", line)
 			}

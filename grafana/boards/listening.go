@@ -4,7 +4,7 @@ package main
 func listening() board {
 	b := newBoard("spotify-listening", "Listening", "What was heard in the time that is chosen, when and how, and what is new.",
 		timeRange{"now-90d", "now"},
-		influxVariable(), bucketVariable(), accountVariable(), zoneVariable(), minimumVariable(), byVariable())
+		influxVariable(), bucketVariable(), accountVariable(), zoneVariable(), minimumVariable(), byVariable(), prometheusVariable(), jobVariable())
 	b.Annotations.List = append(b.Annotations.List, annotation{
 		Name: "Gaps", Datasource: influxSource, Enable: true, IconColor: skipped,
 		Target: &target{RefID: "Gaps", Datasource: influxSource, Query: fluxQuery(`gaps()`)},
@@ -13,17 +13,21 @@ func listening() board {
 		stat("Hours", "Time listened: what was skipped over and pauses do not count. The line is per day.", "sum", 4, 4).
 			flux(`ms() |> perDay() |> inHours()`).unit(hours, 1).spark().
 			links(link{Title: "All time", URL: "/d/spotify-alltime?${__url_time_range}&${account:queryparam}"}),
-		stat("Against the time before", "Hours and plays compared with the range of the same length that ends where this one begins.", "lastNotNull", 5, 4).
+		stat("Against the time before", "Hours and plays compared with the range of the same length that ends where this one begins.", "lastNotNull", 4, 4).
 			flux(`change()`).rows("/^change$/").unit("percentunit", 0).empty("Nothing before").
 			limits(average, at(0, listened)),
 		stat("Plays", "Plays that count: of 30 s and more, if the exporter's COUNT_FROM is not set otherwise. The line is per day.", "sum", 4, 4).
 			flux(`counted() |> perDay() |> keep(columns: ["_time", "_value"])`).unit("none", 0).colored(played).spark(),
-		stat("Different", "How many albums, artists and songs were heard. A song is a title of a first artist, however many uris it has.", "lastNotNull", 5, 4).
+		stat("Different", "How many albums, artists and songs were heard. A song is a title of a first artist, however many uris it has.", "lastNotNull", 4, 4).
 			flux(`variety()`).rows("/^number$/").unit("none", 0).colored(other),
 		stat("New", "Artists and songs that were heard for the first time ever, short plays included.", "lastNotNull", 3, 4).
 			flux(`discoveries()`).rows("/^number$/").unit("none", 0).colored(found),
 		stat("Days in a row", "Days on which something was heard, one after another: the longest streak in the range, and the one at its end.", "lastNotNull", 3, 4).
 			flux(`streaks()`).rows("/^days$/").unit("none", 0).colored(average),
+		stat("Alerts", "Whether somebody would be told if plays were no longer recorded: Alertmanager answers, gets the Watchdog of the rules, and can deliver. If not, the exporter's status page says what to do.", "lastNotNull", 2, 4).
+			promNow("min("+ofJob("spotify_alerting_up")+")", "alerts").
+			maps("0", "nobody is told", skipped, "1", "on", listened).empty("Not known").
+			links(link{Title: "Poller", URL: "/d/spotify-poller?${__url_time_range}&${account:queryparam}"}),
 
 		bars("Hours per day", "From midnight to midnight in ${zone}, with the mean of seven days and that of 52 weeks earlier.", 24, 9).
 			flux(`ms() |> perDay() |> inHours()`).
