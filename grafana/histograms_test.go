@@ -1,55 +1,56 @@
 package grafana_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v2"
+	"github.com/spotify-exporter/spotify-exporter/exporter/promtest"
 )
 
-// TestHistogramsAreScrapedAsTheBoardsAskForThem is about prometheus.yml: a
-// Prometheus that is asked for native histograms has no _bucket and no _count of
-// them, unless it is asked for those as well. One that is asked for nothing, such
-// as the Prometheus Operator's, has these alone.
-func TestHistogramsAreScrapedAsTheBoardsAskForThem(t *testing.T) {
-	boards, err := filepath.Glob("dashboards/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	classic := regexp.MustCompile(`_duration_seconds_(bucket|count|sum)\b`)
-	asked, native := false, regexp.MustCompile(`_request_duration_seconds[{\[]`)
-	for _, board := range boards {
-		content, err := os.ReadFile(board)
-		if err != nil {
-			t.Fatal(err)
-		}
-		asked = asked || classic.Match(content)
-		if found := native.Find(content); found != nil {
-			t.Errorf("%s asks for a native histogram, which not every Prometheus has: %s", board, found)
+// TestHistogramsOfBothKinds asks what the boards ask of histograms where these are
+// native, as prometheus.yml scrapes them, and where they are classic, as the
+// Prometheus Operator's Prometheus has them.
+func TestHistogramsOfBothKinds(t *testing.T) {
+	asked := map[string]bool{}
+	for _, b := range readBoards(t) {
+		for _, target := range b.targets() {
+			if strings.Contains(target.text(), "_request_duration_seconds") {
+				asked[strings.NewReplacer("${job}", "exporter", "$__rate_interval", "5m", "$__range", "1h").Replace(target.text())] = true
+			}
 		}
 	}
-	if !asked {
-		t.Fatal("no board asks for a histogram")
+	if len(asked) < 5 {
+		t.Fatalf("the boards ask for histograms with %d queries only", len(asked))
 	}
-	content, err := os.ReadFile("../deploy/prometheus/prometheus.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		ScrapeConfigs []struct {
-			JobName string `yaml:"job_name"`
-			Native  bool   `yaml:"scrape_native_histograms"`
-			Classic bool   `yaml:"always_scrape_classic_histograms"`
-		} `yaml:"scrape_configs"`
-	}
-	if err := yaml.Unmarshal(content, &file); err != nil {
-		t.Fatal(err)
-	}
-	for _, job := range file.ScrapeConfigs {
-		if job.JobName == "spotify-exporter" && job.Native && !job.Classic {
-			t.Error("the boards' histograms are not scraped: always_scrape_classic_histograms")
-		}
+	for kind, series := range map[string]string{
+		"native": `
+      - {series: '%[1]s{%[2]s}', values: '{{schema:0 sum:3 count:4 buckets:[1 2 1]}}+{{schema:0 sum:3 count:4 buckets:[1 2 1]}}x60'}`,
+		"classic": `
+      - {series: '%[1]s_bucket{%[2]s, le="1"}', values: '3+3x60'}
+      - {series: '%[1]s_bucket{%[2]s, le="+Inf"}', values: '4+4x60'}
+      - {series: '%[1]s_count{%[2]s}', values: '4+4x60'}
+      - {series: '%[1]s_sum{%[2]s}', values: '3+3x60'}`,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			file := strings.Builder{}
+			file.WriteString("tests:\n  - interval: 1m\n    input_series:")
+			fmt.Fprintf(&file, series, "spotify_api_request_duration_seconds", `job="exporter", endpoint="player", code="200"`)
+			fmt.Fprintf(&file, series, "spotify_influx_request_duration_seconds", `job="exporter", code="204"`)
+			file.WriteString("\n    promql_expr_test:")
+			for expr := range asked {
+				fmt.Fprintf(&file, "\n      - {expr: %q, eval_time: 1h, exp_samples: [{labels: '{}', value: 1}]}", "count("+expr+")")
+			}
+			path := filepath.Join(t.TempDir(), "histograms.yml")
+			if err := os.WriteFile(path, []byte(file.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.CommandContext(t.Context(), promtest.Tool(t, "promtool"), "test", "rules", path).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
 	}
 }

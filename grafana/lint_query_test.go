@@ -178,6 +178,11 @@ func readContract(t *testing.T) contract {
 			c[match[1]][pair[1]] = append(c[match[1]][pair[1]], pair[2])
 		}
 	}
+	for name, labels := range c { // a native histogram has but its own name
+		if histogram, ok := strings.CutSuffix(name, "_count"); ok {
+			c[histogram] = labels
+		}
+	}
 	// What is wrong now is one of the reasons that are counted.
 	c["spotify_poll_failing"]["reason"] = c["spotify_poll_failures_total"]["reason"]
 	return c
@@ -226,7 +231,7 @@ func walk(value any, calls []string, visit func(n node, calls []string)) {
 }
 
 var (
-	isCounter   = regexp.MustCompile(`_(total|count|sum|bucket)$`)
+	isCounter   = regexp.MustCompile(`_(total|count|sum|bucket)$|_request_duration_seconds$`) // the last: native histograms
 	inBrackets  = regexp.MustCompile(`\[([^\]]+)\]`)
 	legendLabel = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
 	labelValues = regexp.MustCompile(`^label_values\((.*), (\w+)\)$`)

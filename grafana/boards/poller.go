@@ -112,7 +112,7 @@ func requestPanels() []panel {
 			promNow(ofJob("spotify_quota_shared"), "{{instance}}").
 			maps("0", "no", "", "1", "yes", "").limits(good, at(1, bad)).empty("Not known"),
 		bars("Requests by answer", "Answered requests a minute, by route and status. 429 is told to wait, 5xx an error of Spotify.", 12, 8).
-			prom("60 * sum by (endpoint, code) (rate("+ofJob("spotify_api_request_duration_seconds_count")+"[$__rate_interval]))", "{{endpoint}} {{code}}").
+			prom("60 * ("+rateOf("spotify_api_request_duration_seconds", "endpoint, code")+")", "{{endpoint}} {{code}}").
 			windows("5m").unit("reqpm", 1).stacked("normal").empty("No requests"),
 		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
 			onAlert("SpotifyPollsFailing"), 12, 8).

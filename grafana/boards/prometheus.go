@@ -38,10 +38,18 @@ func perAccount(expr string) string { return "max by (account) (" + expr + ")" }
 // since is how long ago a time was, s.
 func since(expr string) string { return "time() - " + expr }
 
-// quantiles are the median and the slow ends of a histogram, s.
+// rateOf is how often a histogram observed something, a second, by labels. A Prometheus
+// has a histogram's classic series or, if it scrapes native ones, those alone.
+func rateOf(histogram, labels string) string {
+	return fmt.Sprintf("sum by (%[1]s) (rate(%[2]s[$__rate_interval])) or sum by (%[1]s) (histogram_count(rate(%[3]s[$__rate_interval])))",
+		labels, ofJob(histogram+"_count"), ofJob(histogram))
+}
+
+// quantiles are the median and the slow ends of a histogram, classic or native, s.
 func (p panel) quantiles(histogram string) panel {
 	for _, q := range []struct{ share, legend string }{{"0.5", "half of them within"}, {"0.95", "95 % within"}, {"0.99", "99 % within"}} {
-		p = p.prom(fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s[$__rate_interval])))", q.share, ofJob(histogram+"_bucket")), q.legend)
+		p = p.prom(fmt.Sprintf("histogram_quantile(%[1]s, sum by (le) (rate(%[2]s[$__rate_interval]))) or histogram_quantile(%[1]s, sum(rate(%[3]s[$__rate_interval])))",
+			q.share, ofJob(histogram+"_bucket"), ofJob(histogram)), q.legend)
 	}
 	return p
 }
