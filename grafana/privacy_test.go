@@ -131,7 +131,7 @@ func TestPrivacyRules(t *testing.T) {
 	for kind, names := range rules.Allowed {
 		for _, name := range names {
 			used[name] = true
-			for _, word := range strings.Split(strings.ToLower(name), "_") {
+			for word := range strings.SplitSeq(strings.ToLower(name), "_") {
 				if slices.Contains(rules.Never, word) {
 					t.Errorf("%s is allowed in panels of type %s, and %s is never published", name, kind, word)
 				}
