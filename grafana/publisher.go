@@ -305,6 +305,9 @@ func (p *Publisher) Publish(ctx context.Context) (*Published, error) {
 	return k.Published, k.save(p.options.Dir)
 }
 
+// errTooSlow is that Grafana did not get done with deleting and posting in time.
+var errTooSlow = failure(Network, "Grafana did not take the snapshot within %s", postTimeout)
+
 // private is the error of violations.
 func private(violations []Violation) error {
 	const most = 5
@@ -329,7 +332,7 @@ func (p *Publisher) replace(ctx context.Context, k keys, draft *Draft) (gap time
 		return 0, &Error{Reason: Local, Text: "keep the snapshot while it is published", Err: err}
 	}
 	// Whoever stops the program now must not leave visitors with nothing.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), postTimeout, errTooSlow)
 	defer cancel()
 	deleted := time.Now()
 	if err := p.client.remove(ctx, k); err != nil {
@@ -346,17 +349,32 @@ func (p *Publisher) replace(ctx context.Context, k keys, draft *Draft) (gap time
 	if err == nil {
 		return gap, removeNext(p.options.Dir)
 	}
-	if temporary(err) || ctx.Err() != nil {
+	if temporary(err) {
 		return 0, err // the file stays: the next try begins with it
 	}
-	if old != nil {
-		delete(old, "snapshot") // Grafana adds where it is from
-		restored := errors.Join(p.client.remove(ctx, k), p.put(ctx, k, body{Dashboard: old, Name: draft.body.Name, Key: k.Key, DeleteKey: k.DeleteKey}))
-		if restored != nil {
-			p.log.Error("the old snapshot cannot be put back, visitors get nothing", "err", restored)
-		}
+	if old == nil {
+		return 0, errors.Join(err, removeNext(p.options.Dir))
 	}
-	return 0, errors.Join(err, removeNext(p.options.Dir))
+	delete(old, "snapshot") // Grafana adds where it is from
+	if restored := p.restore(ctx, k, body{Dashboard: old, Name: draft.body.Name, Key: k.Key, DeleteKey: k.DeleteKey}); restored != nil {
+		p.log.Error("the old snapshot cannot be put back, visitors get nothing", "err", restored)
+	}
+	return 0, err
+}
+
+// restore puts a body in the place of one that was not taken, or not seen as it was
+// posted. If that does not work now, the next try begins with it.
+func (p *Publisher) restore(ctx context.Context, k keys, old body) error {
+	if err := writeFile(p.options.Dir, nextName, old); err != nil {
+		return err
+	}
+	if err := p.client.remove(ctx, k); err != nil {
+		return err
+	}
+	if err := p.put(ctx, k, old); err != nil {
+		return err
+	}
+	return removeNext(p.options.Dir)
 }
 
 // put posts a body until Grafana has it, or says that it will not.

@@ -254,6 +254,58 @@ func TestOldIsPutBack(t *testing.T) {
 	}
 }
 
+// The old one cannot be put back at once: then later, before anything else.
+func TestOldIsPutBackLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, nil)
+		h.publish(t)
+		before := h.title(t)
+		h.edit(t, "Listening until", "A newer board,")
+		posts := 0
+		h.server.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost || r.URL.Path != "/api/snapshots" {
+				return false
+			}
+			posts++
+			w.WriteHeader([]int{http.StatusBadRequest, http.StatusBadGateway}[min(posts-1, 1)])
+			return true
+		}
+		h.refused(t, grafana.Refused)
+		if posts < 3 || h.server.Snapshots() != 0 {
+			t.Fatalf("%d posts, %d snapshots", posts, h.server.Snapshots())
+		}
+		h.server.Intercept = nil
+		h.fails = "artists"
+		h.refused(t, grafana.QueryFailed)
+		if h.title(t) != before {
+			t.Errorf("visitors see %q, want %q", h.title(t), before)
+		}
+	})
+}
+
+// Grafana takes its time for everything: that is one failure of the network, and the
+// link is mended by the next try.
+func TestTooSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, nil)
+		h.publish(t)
+		slow := true
+		h.server.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if !slow || r.Method != http.MethodPost || r.URL.Path != "/api/snapshots" {
+				return false
+			}
+			<-r.Context().Done()
+			return true
+		}
+		h.refused(t, grafana.Network, "within 1m0s")
+		slow = false
+		h.publish(t)
+		if h.title(t) == "" {
+			t.Error("visitors get nothing")
+		}
+	})
+}
+
 func encoded(t *testing.T, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
