@@ -14,21 +14,19 @@ import (
 func TestEveryQueryAnswersItsPanel(t *testing.T) {
 	d := filled(t)
 	for _, b := range readBoards(t) {
-		for _, a := range d.accounts {
-			for name, l := range map[string]looking{
-				"as it opens": {variables: map[string]string{"artist": "Großstadtgeflüster"}},
-				// Both of its ends are hours when clocks are moved in New York.
-				"eight months": {from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"},
-			} {
-				l.account = a.alias
-				t.Run(fmt.Sprintf("%s/%s/%s", b.UID, a.alias, name), func(t *testing.T) {
-					v, err := d.view(t, b, l)
-					if err != nil {
-						t.Fatal(err)
-					}
-					v.everyAnswer(t, l.from == "")
-				})
-			}
+		for name, l := range map[string]looking{
+			"Berlin":   {account: "berlin", variables: map[string]string{"artist": "Großstadtgeflüster"}},
+			"New York": {account: "newyork", variables: map[string]string{"artist": "Großstadtgeflüster"}},
+			// Both of its ends are hours when clocks are moved in New York.
+			"eight months": {account: "newyork", from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"},
+		} {
+			t.Run(b.UID+"/"+name, func(t *testing.T) {
+				v, err := d.view(t, b, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				v.everyAnswer(t, l.from == "")
+			})
 		}
 	}
 }

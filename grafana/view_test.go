@@ -27,6 +27,10 @@ type looking struct {
 	variables map[string]string
 }
 
+// otherSource is a data source with another uid than the provisioned ones, in a Grafana
+// that was there before.
+const otherSource = "another"
+
 // view opens a board as Grafana's page does: the range, then the variables, one after
 // the other, since they may use those before them.
 func (d *database) view(t testing.TB, b *board, l looking) (*view, error) {
@@ -51,6 +55,8 @@ func (d *database) view(t testing.TB, b *board, l looking) (*view, error) {
 		value, chosen := l.variables[variable.Name]
 		switch {
 		case chosen:
+		case variable.Type == "datasource":
+			value = otherSource
 		case variable.Name == "bucket":
 			value = d.bucket
 		case variable.Name == "account" && l.account != "":
@@ -140,6 +146,9 @@ func (p *panel) points() int { return cmp.Or(p.MaxDataPoints, p.GridPos.W*60) }
 // query runs one target.
 func (v *view) query(t testing.TB, q *target) ([]frame, error) {
 	t.Helper()
+	if uid, err := v.scope.Expand(q.source().UID); uid != otherSource || err != nil {
+		return nil, fmt.Errorf("asks the data source %s, not the one that is chosen (%v)", uid, err)
+	}
 	points, least := 1000, time.Minute // timeInterval of the data source
 	if q.panel != nil {
 		points = q.panel.points()
