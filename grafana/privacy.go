@@ -293,17 +293,29 @@ func (g *gate) denied(text string) (kind string, start, end int) {
 	if at := person.FindStringIndex(text); at != nil {
 		return "the uri of an account", at[0], at[1]
 	}
-	for _, at := range address.FindAllStringIndex(text, -1) {
-		whole := text[at[0]:at[1]]
-		for _, found := range []string{whole, strings.TrimRight(whole, ".:")} { // of a sentence
-			ip, err := netip.ParseAddr(found)
-			start, end := at[0], at[0]+len(found)
-			if err == nil && !ip.IsUnspecified() && (ip.Is4() || alone(text, start, end)) { // Re::Act is none
-				return "an IP address", start, end
-			}
-		}
+	if start, end := ipAddress(text); end > 0 {
+		return "an IP address", start, end
 	}
 	return "", 0, 0
+}
+
+// ipAddress finds an IP address in a text, also one of version 4 within a longer
+// number. One of version 6 has to stand alone: Re::Act is none.
+func ipAddress(text string) (start, end int) {
+	for {
+		at := address.FindStringIndex(text[start:])
+		if at == nil {
+			return 0, 0
+		}
+		start, end = start+at[0], start+at[1]
+		for ; end > start; end-- {
+			ip, err := netip.ParseAddr(text[start:end])
+			if err == nil && !ip.IsUnspecified() && (ip.Is4() || alone(text, start, end)) {
+				return start, end
+			}
+		}
+		start++
+	}
 }
 
 // phrase finds words in a text where they stand alone: "Bad" is not in "Badlands".
