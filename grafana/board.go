@@ -22,12 +22,16 @@ const delayVariable = "delay"
 // account's days begin.
 const zoneVariable = "zone"
 
+// accountVariable is the variable of a board that says whose listening it shows.
+const accountVariable = "account"
+
 // computing is a board whose panels are being computed, as Grafana's page does
 // when somebody opens it.
 type computing struct {
-	client *client
-	scope  Scope
-	now    time.Time
+	client  *client
+	scope   Scope
+	now     time.Time
+	account string // whose listening; "": the only one's
 }
 
 // panelWidth is how many pixels, and so data points, a column of the grid of 24
@@ -35,7 +39,8 @@ type computing struct {
 const panelWidth = 60
 
 // open reads the time range of a board and finds the values of its variables.
-func open(ctx context.Context, c *client, board map[string]any, delay time.Duration, now time.Time, location *time.Location) (*computing, error) {
+func open(ctx context.Context, c *client, board map[string]any, options *Options, now time.Time) (*computing, error) {
+	location := options.Location
 	switch zone, _ := board["timezone"].(string); zone {
 	case "", "browser": // there is none: the owner's
 	case "utc":
@@ -59,7 +64,7 @@ func open(ctx context.Context, c *client, board map[string]any, delay time.Durat
 	to, _ := times["to"].(string)
 	// Whole hours, so that the range tells no more of times than the data may.
 	now = now.Truncate(time.Hour)
-	b := &computing{client: c, scope: Scope{Variables: make(map[string]Variable)}, now: now}
+	b := &computing{client: c, scope: Scope{Variables: make(map[string]Variable)}, now: now, account: options.Account}
 	var err error
 	if b.scope.Range, err = NewRange(cmp.Or(from, "now-6h"), cmp.Or(to, "now"), now, location, weekStart); err != nil {
 		return nil, failure(Unsupported, "%v", err)
@@ -69,7 +74,7 @@ func open(ctx context.Context, c *client, board map[string]any, delay time.Durat
 		name, _ := v["name"].(string)
 		value, err := b.variable(ctx, v)
 		if name == delayVariable {
-			value = Variable{Values: []string{fluxDuration(delay)}}
+			value = Variable{Values: []string{fluxDuration(options.Delay)}}
 		}
 		if err != nil {
 			return nil, within(fmt.Sprintf("variable %q", name), err)
@@ -149,6 +154,13 @@ func (b *computing) variable(ctx context.Context, v map[string]any) (Variable, e
 		return Variable{}, err
 	}
 	switch {
+	case v["name"] == accountVariable && b.account != "":
+		if kind == "query" && !slices.Contains(offered, b.account) {
+			return Variable{}, failure(Unsupported, "SNAPSHOT_ACCOUNT is %s, and there are only: %s", b.account, strings.Join(offered, ", "))
+		}
+		value.Values, value.Text = []string{b.account}, b.account
+	case v["name"] == accountVariable && len(value.Values) == 0 && len(offered) > 1:
+		return Variable{}, failure(Unsupported, "say by SNAPSHOT_ACCOUNT whose listening is published: %s", strings.Join(offered, " or "))
 	case selectsAll:
 		value.Values = offered
 	case kind == "query" && len(offered) > 0 && !slices.ContainsFunc(value.Values, func(one string) bool { return slices.Contains(offered, one) }),

@@ -36,7 +36,7 @@ func newHarness(t testing.TB, change func(*grafana.Options)) *harness {
 	h.server.SetBoard(t, boardFile(t))
 	h.server.Answer = h.answer
 	options := grafana.Options{
-		URL: h.server.URL, PublicURL: "https://music.example.org/", Token: h.token, Dashboard: "spotify-public",
+		URL: h.server.URL, PublicURL: "https://music.example.org/", Token: h.token, Dashboard: "spotify-public", Account: "anna",
 		Delay: 24 * time.Hour, Interval: 6 * time.Hour, Dir: h.dir, Base: h.server,
 		Log: slog.New(slog.NewTextHandler(h.logged, nil)),
 	}

@@ -16,9 +16,9 @@ import (
 // capturedBody is what Grafana's own page posted for a snapshot of another board.
 const capturedBody = "../../shared/data/grafana/ui-snapshot-body.json"
 
-// publicBoard is the board that is published, as somebody has opened it who looks at
-// an account of the tests' database just when that ends.
-func publicBoard(t *testing.T, alias string) []byte {
+// publicBoard is the board that is published, as somebody looks at it just when the
+// tests' database ends.
+func publicBoard(t *testing.T) []byte {
 	t.Helper()
 	file, err := grafana.Dashboards.ReadFile("dashboards/spotify-public.json")
 	if err != nil {
@@ -30,11 +30,6 @@ func publicBoard(t *testing.T, alias string) []byte {
 	}
 	end := now.Truncate(time.Hour)
 	model["time"] = map[string]any{"from": end.AddDate(0, 0, -90).Format(time.RFC3339), "to": end.Format(time.RFC3339)}
-	for _, v := range model["templating"].(map[string]any)["list"].([]any) {
-		if v := v.(map[string]any); v["name"] == "account" {
-			v["current"] = map[string]any{"text": alias, "value": alias}
-		}
-	}
 	changed, err := json.Marshal(model)
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +41,15 @@ func publicBoard(t *testing.T, alias string) []byte {
 func publicHarness(t *testing.T, alias string, change func(*grafana.Options)) *harness {
 	t.Helper()
 	d := filled(t)
-	h := newHarness(t, change)
+	h := newHarness(t, func(o *grafana.Options) {
+		o.Account = alias
+		if change != nil {
+			change(o)
+		}
+	})
 	h.server.Influx = &grafanatest.Influx{URL: d.server.URL, Org: d.server.Org, Bucket: d.bucket, Token: d.token}
 	h.server.Answer = nil
-	h.server.SetBoard(t, publicBoard(t, alias))
+	h.server.SetBoard(t, publicBoard(t))
 	return h
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	Token string
 	// Dashboard is the uid of the board (SNAPSHOT_DASHBOARD).
 	Dashboard string
+	// Account is whose listening is published (SNAPSHOT_ACCOUNT), the value of the board's
+	// variable "account"; "": the only one's.
+	Account string
 	// Delay is how much of the last hours is left out (SNAPSHOT_DELAY), Interval how
 	// often Run publishes; 0: never.
 	Delay, Interval time.Duration
@@ -176,7 +179,7 @@ func (p *Publisher) Draft(ctx context.Context) (*Draft, error) {
 		return nil, &Error{Reason: Local, Text: "find out what is private", Err: err}
 	}
 	private.Secrets = append(private.Secrets, p.options.Token)
-	b, err := open(ctx, p.client, board, p.options.Delay, time.Now(), p.options.Location)
+	b, err := open(ctx, p.client, board, &p.options, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,19 @@ func TestRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// Nobody's listening is published because of the alphabet.
+func TestWhoseListening(t *testing.T) {
+	for account, want := range map[string]string{"": "SNAPSHOT_ACCOUNT whose listening is published: anna or me", "zoe": "SNAPSHOT_ACCOUNT is zoe, and there are only: anna, me"} {
+		h := newHarness(t, func(o *grafana.Options) { o.Account = account })
+		h.refused(t, grafana.Unsupported, want)
+	}
+	h := newHarness(t, func(o *grafana.Options) { o.Account = "me" })
+	h.publish(t)
+	if text := encoded(t, h.seen(t)); !strings.Contains(text, "Hours of me") {
+		t.Errorf("published: %s", text)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	for version, fine := range map[string]bool{
 		"": true, "13.0.1": true, "13.2.3": true, "14.0.0-pre": true, "12.4.3": true, "12.4.3+security-01": true,
@@ -368,7 +381,7 @@ func TestCrashBetweenDeleteAndPost(t *testing.T) {
 	h.token = server.Token(grafanatest.Editor)
 	server.Answer = h.answer
 	server.SetBoard(t, boardFile(t))
-	options := grafana.Options{URL: server.URL, Token: h.token, Dashboard: "spotify-public", Delay: 24 * time.Hour, Dir: h.dir}
+	options := grafana.Options{URL: server.URL, Token: h.token, Dashboard: "spotify-public", Account: "anna", Delay: 24 * time.Hour, Dir: h.dir}
 	var err error
 	if h.Publisher, err = grafana.New(options); err != nil {
 		t.Fatal(err)
@@ -414,7 +427,7 @@ func TestHelperPublish(t *testing.T) {
 		t.Skip("is part of TestCrashBetweenDeleteAndPost")
 	}
 	p, err := grafana.New(grafana.Options{
-		URL: os.Getenv("PUBLISH_URL"), Token: os.Getenv("PUBLISH_TOKEN"), Dashboard: "spotify-public", Delay: 24 * time.Hour, Dir: os.Getenv("PUBLISH_DIR"),
+		URL: os.Getenv("PUBLISH_URL"), Token: os.Getenv("PUBLISH_TOKEN"), Dashboard: "spotify-public", Account: "anna", Delay: 24 * time.Hour, Dir: os.Getenv("PUBLISH_DIR"),
 	})
 	if err == nil {
 		_, err = p.Publish(t.Context())

@@ -56,6 +56,7 @@ type environment struct {
 	SnapshotInterval        string `envconfig:"SNAPSHOT_INTERVAL" help:"how often run publishes the snapshot, 10m to 24h; if empty, never"`
 	SnapshotDelay           string `envconfig:"SNAPSHOT_DELAY" default:"24h" help:"how much of the last hours the snapshot leaves out, 1h to 720h"`
 	SnapshotDashboard       string `envconfig:"SNAPSHOT_DASHBOARD" default:"spotify-public" help:"uid of the board that is published"`
+	SnapshotAccount         string `envconfig:"SNAPSHOT_ACCOUNT" help:"account whose listening is published; needed if there are several"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
 }
@@ -100,6 +101,7 @@ type config struct {
 	GrafanaToken                    spotify.Secret
 	SnapshotInterval, SnapshotDelay time.Duration // interval 0: never by itself
 	SnapshotDashboard               string
+	SnapshotAccount                 string // "": the only one
 
 	LogLevel  slog.Level
 	LogFormat string // "": by the kind of output
@@ -319,6 +321,10 @@ func (env *environment) checkSnapshot(c *config) (mistakes []error) {
 	c.SnapshotDelay, err = time.ParseDuration(env.SnapshotDelay)
 	if err != nil || c.SnapshotDelay < time.Hour || c.SnapshotDelay > 720*time.Hour {
 		wrong(given("SNAPSHOT_DELAY", "must be a duration from 1h to 720h", env.SnapshotDelay))
+	}
+	c.SnapshotAccount = env.SnapshotAccount
+	if err := spotify.CheckAlias(env.SnapshotAccount); env.SnapshotAccount != "" && err != nil {
+		wrong(fmt.Errorf("SNAPSHOT_ACCOUNT: %w", err))
 	}
 	c.SnapshotDashboard = env.SnapshotDashboard
 	if !dashboardUID.MatchString(env.SnapshotDashboard) {

@@ -84,6 +84,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		{map[string]string{"GRAFANA_URL": "http://g", "SNAPSHOT_INTERVAL": "6h"}, `GRAFANA_TOKEN: required for the snapshot`},
 		{map[string]string{"GRAFANA_URL": "http://g", "GRAFANA_TOKEN": "hidden", "SNAPSHOT_INTERVAL": "5m"}, `SNAPSHOT_INTERVAL: must be a duration from 10m to 24h, or empty (got "5m")`},
 		{map[string]string{"SNAPSHOT_DELAY": "0"}, `SNAPSHOT_DELAY: must be a duration from 1h to 720h (got "0")`},
+		{map[string]string{"SNAPSHOT_ACCOUNT": "An na"}, `SNAPSHOT_ACCOUNT: account "An na": must be 1 to 32 of`},
 		{map[string]string{"SNAPSHOT_DASHBOARD": "a/b"}, `SNAPSHOT_DASHBOARD: must be the uid of a board`},
 		{map[string]string{"LOG_LEVEL": "info+2"}, `LOG_LEVEL: must be debug, info, warn or error (got "info+2")`},
 		{map[string]string{"LOG_FORMAT": "xml"}, `LOG_FORMAT: must be text or json (got "xml")`},

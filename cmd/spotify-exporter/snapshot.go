@@ -142,6 +142,7 @@ func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Pub
 		PublicURL: c.GrafanaPublicURL,
 		Token:     string(c.GrafanaToken),
 		Dashboard: c.SnapshotDashboard,
+		Account:   c.SnapshotAccount,
 		Delay:     c.SnapshotDelay,
 		Interval:  c.SnapshotInterval,
 		Dir:       c.DataDir,
