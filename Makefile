@@ -38,7 +38,11 @@ bench-truth: ## what is recorded against what was played: DAYS=60, HISTORY=an ex
 
 .PHONY: bench-dashboards
 bench-dashboards: ## what every query of the dashboards costs InfluxDB, on 20 years of listening: LISTENS=300000
-	DASHBOARDS_LISTENS=$(or $(LISTENS),300000) $(GO) test -run '^$$' -bench 'Dashboards$$' -benchtime 1x -timeout 60m ./grafana
+	@report=$$(mktemp -d); trap 'rm -rf "$$report"' EXIT; status=0; \
+	DASHBOARDS_LISTENS=$(or $(LISTENS),300000) DASHBOARDS_REPORT=$$report/tables \
+		$(GO) test -run '^$$' -bench 'Dashboards$$' -benchtime 1x -timeout 60m ./grafana >"$$report/log" 2>&1 || status=$$?; \
+	if test $$status != 0; then cat "$$report/log" >&2; fi; \
+	cat "$$report/tables"; exit $$status
 
 .PHONY: lint
 lint: ## gofmt, vet, fix, staticcheck, and whether go.mod and go.sum are tidy and genuine

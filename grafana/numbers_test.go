@@ -298,8 +298,9 @@ func TestListening(t *testing.T) {
 		}
 		ofTop := byText(c.table(c.t, "Share of the top 10"), "artist", "hours")
 		c.same("Share of the top 10, in all", total(ofTop), c.heard.hours())
-		for _, first := range tops(by(c.heard, artistKey), "hours")[:10] {
-			ofTop["all others"] += first.hours
+		first := tops(by(c.heard, artistKey), "hours")
+		for _, artist := range first[:min(10, len(first))] {
+			ofTop["all others"] += artist.hours
 		}
 		c.same("Share of the top 10, others", ofTop["all others"], c.heard.hours())
 
@@ -666,10 +667,9 @@ func (c *check) artist(key string) {
 	c.same("Hours per week", c.byWeek(c.table(t, "Hours per week"), "hours"), c.weeks(weeks, c.heard, listening.hours))
 	years := map[string]float64{}
 	for year, l := range by(c.account.plays, func(p *play) string { return p.ended.Format("2006") }) {
-		for i, artist := range tops(by(l, artistKey), "hours")[:50] {
-			if artist.all[0].artistKey == key {
-				years[year] = float64(i + 1)
-			}
+		rank := slices.IndexFunc(tops(by(l, artistKey), "hours"), func(of top) bool { return of.all[0].artistKey == key })
+		if rank >= 0 && rank < 50 {
+			years[year] = float64(rank + 1)
 		}
 	}
 	c.same("Year by year", byText(c.table(t, "Year by year"), "year", "rank"), years)
