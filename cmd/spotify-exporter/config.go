@@ -322,13 +322,13 @@ func (env *environment) checkSnapshot(c *config) (mistakes []error) {
 	if err != nil || c.SnapshotDelay < time.Hour || c.SnapshotDelay > 720*time.Hour {
 		wrong(given("SNAPSHOT_DELAY", "must be a duration from 1h to 720h", env.SnapshotDelay))
 	}
-	c.SnapshotAccount = env.SnapshotAccount
-	if err := spotify.CheckAlias(env.SnapshotAccount); env.SnapshotAccount != "" && err != nil {
-		wrong(fmt.Errorf("SNAPSHOT_ACCOUNT: %w", err))
-	}
 	c.SnapshotDashboard = env.SnapshotDashboard
 	if !dashboardUID.MatchString(env.SnapshotDashboard) {
 		wrong(given("SNAPSHOT_DASHBOARD", "must be the uid of a board, 1 to 40 of letters, digits, - and _: the part after /d/ in its address", env.SnapshotDashboard))
+	}
+	c.SnapshotAccount = env.SnapshotAccount
+	if err := spotify.CheckAlias(env.SnapshotAccount); env.SnapshotAccount != "" && err != nil {
+		wrong(fmt.Errorf("SNAPSHOT_ACCOUNT: %w", err))
 	}
 	return mistakes
 }
