@@ -151,8 +151,11 @@ func TestGeneratedExtendedHistory(t *testing.T) {
 				got.Plays++
 				got.Kinds[r.Item.Kind.String()]++
 				got.MSPlayed += r.MSPlayed
-				if *r.Incognito {
+				switch {
+				case *r.Incognito:
 					got.Incognito++
+				case r.Item.Kind != journal.Unknown:
+					got.Exported++
 				}
 				ts := r.EndedAt
 				if !r.Stamp.IsZero() {
