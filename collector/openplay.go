@@ -19,6 +19,7 @@ type openPlay struct {
 	MissedAt  time.Time     `json:"missed_at,omitzero"` // the first look since that did not show it
 	Listened  time.Duration `json:"listened"`           // until then
 	Uncertain time.Duration `json:"uncertain"`          // how far Listened may be off
+	Slow      time.Duration `json:"slow,omitzero"`      // how far a time may be off because an answer took long
 
 	Device      string `json:"device"`
 	DeviceType  string `json:"device_type"`
@@ -196,6 +197,7 @@ func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, mo
 	if !o.Playing && !o.PausedAt.IsZero() {
 		seen, still = o.PausedAt, o.SeenAt
 	}
+	sure, moreError = sure+o.Slow, moreError+o.Slow
 	leftMS := int64(-1)
 	if left := o.left(); left >= 0 {
 		leftMS = left.Milliseconds()
@@ -210,8 +212,8 @@ func (o *openPlay) end(at time.Time, sure time.Duration, reason string, more, mo
 	return journal.Report{
 		Witness: journal.Playback, Item: o.Item,
 		EndedAt: at.Truncate(time.Millisecond), EndedError: sure.Truncate(time.Millisecond), StartedAt: o.StartedAt.Truncate(time.Millisecond),
-		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + moreError).Milliseconds(),
-		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: o.Uncertain.Milliseconds(), SeenMSLeft: leftMS, SeenStillAt: still.Truncate(time.Millisecond), Break: o.Break,
+		MSPlayed: (o.Listened + more).Milliseconds(), MSPlayedError: (o.Uncertain + o.Slow + moreError).Milliseconds(),
+		SeenAt: seen.Truncate(time.Millisecond), SeenMSPlayed: o.Listened.Milliseconds(), SeenMSError: (o.Uncertain + o.Slow).Milliseconds(), SeenMSLeft: leftMS, SeenStillAt: still.Truncate(time.Millisecond), Break: o.Break,
 		Device: o.Device, DeviceType: o.DeviceType, ContextType: o.ContextType, ContextURI: o.ContextURI,
 		Shuffle: new(o.Shuffle), Incognito: new(o.Private), ReasonStart: o.ReasonStart, ReasonEnd: reason,
 		Skipped: skipped,

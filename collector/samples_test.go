@@ -19,48 +19,53 @@ func TestTrackerClock(t *testing.T) {
 	type sample struct {
 		item                   string
 		position, clock, since int
+		took                   int // to be answered; the clock is that of the middle
 	}
 	tests := []struct {
 		name    string
 		samples []sample
-		want    []string // item, seconds played, end by our clock, error of it
+		want    []string // item, seconds played and their error, end by our clock and its error
 	}{{
 		name:    "runs",
-		samples: []sample{{"A", 10, 10, 0}, {"A", 100, 100, 90}, {"B", 5, 245, 145}},
-		want:    []string{"A 240 ends 240 ± 2"},
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 100, 90, 0}, {"B", 5, 245, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 240 ± 2"},
 	}, {
 		name:    "set forward",
-		samples: []sample{{"A", 10, 10, 0}, {"A", 100, 3700, 90}, {"B", 5, 3845, 145}},
-		want:    []string{"A 240 ends 3840 ± 2"},
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 3700, 90, 0}, {"B", 5, 3845, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 3840 ± 2"},
 	}, {
 		name:    "set back a little",
-		samples: []sample{{"A", 10, 1010, 0}, {"A", 100, 1080, 90}, {"B", 5, 1225, 145}},
-		want:    []string{"A 240 ends 1220 ± 2"},
+		samples: []sample{{"A", 10, 1010, 0, 0}, {"A", 100, 1080, 90, 0}, {"B", 5, 1225, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 1220 ± 2"},
 	}, {
 		name:    "set back far",
-		samples: []sample{{"A", 10, 9010, 0}, {"A", 100, 1100, 90}, {"B", 5, 1245, 145}},
-		want:    []string{"A 240 ends 1240 ± 2"},
+		samples: []sample{{"A", 10, 9010, 0, 0}, {"A", 100, 1100, 90, 0}, {"B", 5, 1245, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 1240 ± 2"},
 	}, {
 		name:    "set back while another item began",
-		samples: []sample{{"A", 10, 9010, 0}, {"A", 100, 9100, 90}, {"B", 5, 245, 145}},
-		want:    []string{"A 240 ends 240 ± 2"},
+		samples: []sample{{"A", 10, 9010, 0, 0}, {"A", 100, 9100, 90, 0}, {"B", 5, 245, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 240 ± 2"},
 	}, {
 		name:    "set back while we were away", // what had been heard is all that is known
-		samples: []sample{{"A", 10, 9010, 0}, {"A", 100, 9100, 90}, {"B", 5, 245, 0}},
-		want:    []string{"A 100 ends 245 ± 2"},
+		samples: []sample{{"A", 10, 9010, 0, 0}, {"A", 100, 9100, 90, 0}, {"B", 5, 245, 0, 0}},
+		want:    []string{"A 100 ± 12 ends 245 ± 2"},
 	}, {
 		name: "suspended, and it was on another device",
 		// The clock that nobody sets stands still while the machine sleeps.
-		samples: []sample{{"A", 10, 10, 0}, {"A", 100, 100, 90}, {"B", 5, 30_000, 20}},
-		want:    []string{"A 240 ends 240 ± 29755"},
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 100, 90, 0}, {"B", 5, 30_000, 20, 0}},
+		want:    []string{"A 240 ± 150 ends 240 ± 29755"},
 	}, {
 		name:    "paused while suspended",
-		samples: []sample{{"A", 10, 10, 0}, {"A", 100, 100, 90}, {"A", 200, 30_000, 20}, {"B", 5, 30_045, 45}},
-		want:    []string{"A 100 ends 100 ± 29800", "A 140 ends 30040 ± 2"},
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 100, 90, 0}, {"A", 200, 30_000, 20, 0}, {"B", 5, 30_045, 45, 0}},
+		want:    []string{"A 100 ± 110 ends 100 ± 29800", "A 140 ± 4 ends 30040 ± 2"},
 	}, {
 		name:    "overtaken",
-		samples: []sample{{"A", 10, 10, 0}, {"A", 100, 100, 90}, {"A", 70, 70, -30}, {"B", 5, 245, 145}},
-		want:    []string{"A 240 ends 240 ± 2"},
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 100, 90, 0}, {"A", 70, 70, -30, 0}, {"B", 5, 245, 145, 0}},
+		want:    []string{"A 240 ± 12 ends 240 ± 2"},
+	}, {
+		name:    "the answers take long", // and were read at any time within these 10 s
+		samples: []sample{{"A", 10, 10, 0, 0}, {"A", 100, 100, 90, 10}, {"B", 5, 245, 145, 10}},
+		want:    []string{"A 240 ± 20 ends 240 ± 6"},
 	}}
 	epoch := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
 	for _, test := range tests {
@@ -73,9 +78,10 @@ func TestTrackerClock(t *testing.T) {
 					Active: true, Playing: true, Kind: spotify.KindTrack, ProgressMS: &progress,
 					Item:       &spotify.Item{Kind: spotify.KindTrack, URI: "spotify:track:" + s.item, Name: s.item, DurationMS: 1000 * length},
 					ReceivedAt: epoch.Add(time.Duration(s.clock) * time.Second),
+					RoundTrip:  time.Duration(s.took) * time.Second,
 				}, time.Duration(s.since)*time.Second)
 				for _, r := range reports {
-					got = append(got, fmt.Sprintf("%s %d ends %.0f ± %.0f", r.Item.Name, r.MSPlayed/1000, r.EndedAt.Sub(epoch).Seconds(), r.EndedError.Seconds()))
+					got = append(got, fmt.Sprintf("%s %d ± %d ends %.0f ± %.0f", r.Item.Name, r.MSPlayed/1000, r.MSPlayedError/1000, r.EndedAt.Sub(epoch).Seconds(), r.EndedError.Seconds()))
 				}
 			}
 			if !slices.Equal(got, test.want) {

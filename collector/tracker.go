@@ -13,7 +13,7 @@ import (
 
 const (
 	// lookError is how well a look tells the position within an item: the time
-	// that the answer took and Spotify's own rounding.
+	// that the answer took, unless that is longer, and Spotify's own rounding.
 	lookError = 2 * time.Second
 	// crossfade is how much before its end an item may give way to the next one
 	// by itself (Spotify's longest setting).
@@ -115,9 +115,20 @@ func (t *tracker) look(p spotify.Player, elapsed time.Duration) []journal.Report
 	if set < 0 || elapsed == 0 {
 		set = 0
 	}
+	// When within a slow answer's round trip the position was read is not known.
+	slow := max(0, p.RoundTrip-lookError) / 2
+	t.slow(slow)
 	reports := t.see(&p, now, set)
+	t.slow(slow)
 	t.LookedAt = now
 	return slices.DeleteFunc(reports, func(r journal.Report) bool { return r.MSPlayed <= 0 })
+}
+
+// slow notes by how much more than usual a look at what is open may be off.
+func (t *tracker) slow(by time.Duration) {
+	if t.Open != nil {
+		t.Open.Slow = max(t.Open.Slow, by)
+	}
 }
 
 func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []journal.Report {
