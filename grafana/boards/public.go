@@ -26,9 +26,9 @@ func public() board {
 		bars("Hours per day", "Hours of music from midnight to midnight.", 24, 8).
 			flux(`shownMS() |> perDay() |> map(fn: (r) => ({_time: r._time, _value: float(v: r._value) / 3600000.0}))`).
 			unit(hours, 1).colored(listened).named("hours").legend(noLegend),
-		publicTop("Top artists", "By hours. Plays count for the first artist of a song.", `shownArtists() |> top() |> withNames()`, "artist"),
-		publicTop("Top songs", "By hours.", `shownSongs() |> top() |> withNames()`, "track", "artist"),
-		publicTop("Top albums", "By hours.", `shownAlbums() |> top() |> withNames()`, "album", "artist"),
+		publicTop("Top artists", "By hours. Plays count for the first artist of a song.", `shownArtists() |> top()`, "artist"),
+		publicTop("Top songs", "By hours.", `shownSongs() |> top()`, "track", "artist"),
+		publicTop("Top albums", "By hours.", `shownAlbums() |> top()`, "album", "artist"),
 		clockPanel(`shownHours() |> clock()`, 8, 9).described("Hours of music in each hour of the day."),
 		weekPanel(`shownHours() |> week()`, 8, 9).described("Hours of music in each hour of each weekday."),
 		statusHistory("Calendar", "A square for each day, a column for each week: the more green, the more hours.", 8, 9).
@@ -41,7 +41,7 @@ func public() board {
 func publicTop(title, description, expression string, names ...string) panel {
 	columns := append(append([]string{"rank"}, names...), "hours", "plays")
 	p := table(title, description, 8, 11).
-		flux(expression+` |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
+		flux(expression+` |> withNames(fields: `+anyOf(append(names, "incognito", "kind")...)+`) |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
 		columns(columns...).unit("none", 0).
 		field("rank", name("#"), width(36)).
 		field("hours", name("Hours"), inUnit(hours), decimals(1), property{"min", 0}, fixed(listened), width(100), cell(bar)).

@@ -214,11 +214,12 @@ slices = (tables=<-, n=8) => {
 
 // credited is a row for each artist who is credited on a play, featured ones too: key,
 // ms, plays, and the _time of one play.
-credited = () => credits(fields: (r) => r._field == "artist_key" or r._field == "ms_played" or r._field == "plays")
-    |> rows()
-    |> filter(fn: (r) => r.ms_played >= shortest)
-    |> rename(columns: {artist_key: "key", ms_played: "ms"})
-    |> sums()
+credited = () => {
+    all = credits(fields: (r) => r._field == "artist_key" or r._field == "ms_played" or r._field == "plays") |> rows()
+    some = if shortest == 0 then all else all |> filter(fn: (r) => r.ms_played >= shortest)
+
+    return some |> rename(columns: {artist_key: "key", ms_played: "ms"}) |> sums()
+}
 
 // asCredited adds the name of the artist in a row of a top of those.
 asCredited = (tables=<-) => tables

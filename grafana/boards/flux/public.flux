@@ -3,56 +3,47 @@ until = date.truncate(t: date.sub(d: ${delay}, from: v.timeRangeStop), unit: 1h)
 
 // shown reads fields of the plays that strangers may see, a row for each: music, in no
 // private session, and until then. Nothing on the public board is read in another way.
-// incognito, kind, ms_played and plays have to be among the fields.
+// incognito and kind have to be among the fields.
 shown = (fields, start=v.timeRangeStart, stop=until) => from(bucket: "${bucket}")
     |> range(start: start, stop: stop)
     |> filter(fn: (r) => r._measurement == "listen" and r.account == "${account}")
     |> filter(fn: fields)
     |> rows()
     |> filter(fn: (r) => r.incognito == false and r.kind == "track")
-    |> rename(columns: {ms_played: "ms"})
 
 // shownArtists, shownSongs and shownAlbums are what artists, songs and albums are.
 shownArtists = () => shown(
         fields: (r) => r._field == "artist_key" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",
     )
-    |> rename(columns: {artist_key: "key"})
+    |> rename(columns: {artist_key: "key", ms_played: "ms"})
     |> sums()
 
 shownSongs = () => shown(
         fields: (r) => r._field == "song_key" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",
     )
-    |> rename(columns: {song_key: "key"})
+    |> rename(columns: {song_key: "key", ms_played: "ms"})
     |> sums()
 
 shownAlbums = () => shown(
         fields: (r) => r._field == "album_key" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",
     )
-    |> rename(columns: {album_key: "key"})
+    |> rename(columns: {album_key: "key", ms_played: "ms"})
     |> sums()
 
-// withNames adds the names of the play at a row's _time to the rows of a top, and leaves
-// nothing of that play but those.
-withNames = (tables=<-) => tables
+// withNames adds names of the play at a row's _time to the rows of a top.
+withNames = (tables=<-, fields) => tables
     |> each(
-        read: (row) => shown(
-                fields: (r) =>
-                    r._field == "track" or r._field == "artist" or r._field == "album" or r._field == "incognito" or r._field == "kind"
-                        or r._field == "ms_played" or r._field == "plays",
-                start: row._time,
-                stop: date.add(d: 1ns, to: row._time),
-            )
-            |> map(fn: (r) => ({track: r.track, artist: r.artist, album: r.album, plays: row.plays, hours: row.hours})),
+        read: (row) => shown(fields: fields, start: row._time, stop: date.add(d: 1ns, to: row._time))
+            |> map(fn: (r) => ({r with plays: row.plays, hours: row.hours})),
     )
 
 // shownMS is the time listened of each of those plays.
 shownMS = () => shown(fields: (r) => r._field == "incognito" or r._field == "kind" or r._field == "ms_played")
-    |> keep(columns: ["_time", "ms"])
-    |> rename(columns: {ms: "_value"})
+    |> keep(columns: ["_time", "ms_played"])
+    |> rename(columns: {ms_played: "_value"})
 
 // shownHours are their hours in each hour of the day and day of the week.
 shownHours = () => shown(fields: (r) => r._field == "hour" or r._field == "weekday" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played")
-    |> rename(columns: {ms: "ms_played"})
 
 // asOf says until when anything is shown.
 asOf = () => shownMS()

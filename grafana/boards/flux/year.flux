@@ -65,19 +65,19 @@ longestStreak = () => yearDays()
     |> filter(fn: (r) => r.days > 0)
     |> keep(columns: ["days"])
 
-// mostRepeated is the song that was heard most often in one day. A row at each midnight
-// names the day for the plays that follow.
+// mostRepeated is the song that was heard most often in one day. A row at each midnight,
+// of no song, names the day for the plays that follow.
 mostRepeated = () => {
     found = played(fields: (r) => r._field == "song_key" or r._field == "ms_played" or r._field == "plays", start: newYear, stop: yearEnd)
-    midnights = yearDays() |> map(fn: (r) => ({_time: r._time, day: string(v: r._time), ms_played: 0, plays: 0}))
+    midnights = yearDays() |> map(fn: (r) => ({_time: r._time, day: string(v: r._time), song_key: "", ms_played: 0, plays: 0}))
 
     return union(tables: [found |> drop(columns: [""]), midnights |> drop(columns: [""])])
         |> sort(columns: ["_time"])
         |> fill(column: "day", usePrevious: true)
-        |> filter(fn: (r) => exists r.song_key and r.plays > 0)
-        |> map(fn: (r) => ({_time: r._time, key: r.song_key + "\x1f" + r.day, ms: r.ms_played, plays: r.plays}))
+        |> map(fn: (r) => ({_time: r._time, key: r.day + r.song_key, ms: r.ms_played, plays: r.plays}))
         |> sums()
         |> top(by: "plays", n: 1)
+        |> filter(fn: (r) => r.plays > 0)
         |> withFields(fields: (r) => r._field == "track" or r._field == "artist")
         |> map(fn: (r) => ({song: r.track + " – " + r.artist, times: r.plays, day: r._time}))
 }
