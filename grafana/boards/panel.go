@@ -103,7 +103,7 @@ type override struct {
 }
 
 type matcher struct {
-	ID      string `json:"id"` // byName, byRegexp
+	ID      string `json:"id"` // byName, byRegexp, byType
 	Options string `json:"options"`
 }
 

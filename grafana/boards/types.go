@@ -254,14 +254,15 @@ type cellType struct {
 	ValueDisplayMode string `json:"valueDisplayMode,omitempty"` // of gauge
 }
 
-// table shows rows.
+// table shows rows. Its text for no rows is not for a cell without text, and no address
+// of a picture.
 func table(title, description string, w, h int) panel {
 	p := newPanel("table", title, description, w, h)
 	p.Options = tableOptions{ShowHeader: true, CellHeight: "sm"}
 	return p.change(func(f *field) {
 		f.Color = &color{"fixed", listened} // of bars in cells
 		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}}
-	})
+	}).override(matcher{"byType", "string"}, property{"noValue", ""})
 }
 
 // cells sets the height of a table's rows: sm, md or lg.
