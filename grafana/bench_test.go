@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
 )
 
 // cost is what one query costs InfluxDB.
@@ -54,9 +56,22 @@ func BenchmarkDashboards(b *testing.B) {
 	defer report.Close()
 	moment := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	d := fillLifetime(b, listens, moment)
+	settle(b, d.server)
 	fmt.Fprintf(report, "%d listens over %d years in InfluxDB %s. CPU is that of influxd, the median of %d runs; beside other load it may be twice as much.\n",
 		len(d.accounts[0].plays), lifetimeYears, d.server.Version, runs)
 	writeCosts(b, report, d, moment, func() time.Duration { return d.server.CPU(b) })
+}
+
+// settle waits until the server has put in order what was written, for two minutes at
+// most.
+func settle(b *testing.B, server *influxtest.Server) {
+	for range 24 {
+		used := server.CPU(b)
+		time.Sleep(5 * time.Second)
+		if server.CPU(b)-used < 100*time.Millisecond {
+			return
+		}
+	}
 }
 
 const runs = 5 // of each query, after one that warms up
