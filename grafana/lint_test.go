@@ -293,7 +293,7 @@ var rules = []rule{
 				unit := p.FieldConfig.Defaults.Unit != ""
 				for _, override := range p.FieldConfig.Overrides {
 					for _, property := range override.Properties {
-						unit = unit || property.ID == "unit"
+						unit = unit || property.ID == "unit" && property.Value != "string"
 					}
 				}
 				if !unit && slices.Contains(numberTypes, p.Type) && len(p.FieldConfig.Defaults.Mappings) == 0 && !p.showsText() {
@@ -542,8 +542,10 @@ func checkLinks(l *lint, b *board) {
 			check("link "+link.Title, link.URL)
 			continue
 		}
-		if !link.IncludeVars || !link.KeepTime {
-			l.complain("link %q drops time or variables", link.Title)
+		// "All" is no account to boards of a single one.
+		all := slices.ContainsFunc(b.Templating.List, func(v variable) bool { return v.Name == "account" && v.IncludeAll })
+		if link.IncludeVars == all || !link.KeepTime {
+			l.complain("link %q drops time or variables, or hands over all accounts", link.Title)
 		}
 		for _, tag := range link.Tags {
 			if tag != "spotify" {

@@ -23,23 +23,23 @@ func allTime() board {
 		totalsTable("Artists", "artist_total", "The artists who were heard most. Plays count for the first artist of a song.", "name"),
 		totalsTable("Songs", "track_total", "The songs that were heard most. The link is to the uri that was heard most.", "name", "artist"),
 		totalsTable("Albums", "album_total", "The albums that were heard most.", "name", "artist"),
+		table("Most faithful", "The artists who were among a year's first fifty in most years, and their hours in those.", 12, 14).
+			flux(`faithful()`).columns("artist", "years", "hours").unit("none", 0).
+			field("artist", name("Artist"), links(toArtist("artist"))).
+			field("years", name("Years"), property{"min", 0}, fixed(average), width(110), cell(bar)).
+			field("hours", name("Hours"), inUnit(hours), decimals(1), width(90)),
 
 		row("Through the years"),
 		barchart("Hours per year", "From New Year to New Year in ${zone}.", "year", 12, 9).flux(`yearly()`).columns("year", "hours").unit(hours, 0),
 		barchart("Lifetime", "All hours up to the end of each year.", "year", 12, 9).
 			flux(`yearly() |> cumulativeSum(columns: ["hours"])`).columns("year", "hours").unit(hours, 0),
-		table("Artists of the years", "The artist who was heard longest in each year.", 8, 12).
+		table("Artists of the years", "The artist who was heard longest in each year.", 12, 12).
 			flux(`champions()`).columns("year", "artist", "hours", "plays").unit("none", 0).
 			field("year", name("Year"), width(60)).
 			field("artist", name("Artist"), links(toArtist("artist"))).
 			field("hours", name("Hours"), inUnit(hours), decimals(1), property{"min", 0}, fixed(listened), width(110), cell(bar)).
 			field("plays", name("Plays"), width(70)),
-		table("Most faithful", "The artists who were among a year's first fifty in most years, and their hours in those.", 8, 12).
-			flux(`faithful()`).columns("artist", "years", "hours").unit("none", 0).
-			field("artist", name("Artist"), links(toArtist("artist"))).
-			field("years", name("Years"), property{"min", 0}, fixed(average), width(110), cell(bar)).
-			field("hours", name("Hours"), inUnit(hours), decimals(1), width(90)),
-		table("Milestones", "The days on which every thousandth hour and ten thousandth play were reached, and some before those; newest first.", 8, 12).
+		table("Milestones", "The days on which every thousandth hour and ten thousandth play were reached, and some before those; newest first.", 12, 12).
 			flux(`milestones()`).columns("day", "milestone").unit("none", 0).empty("Not 10 hours yet").
 			field("day", name("Day"), inUnit(date), width(110)).
 			field("milestone", name("Milestone")),
@@ -50,7 +50,7 @@ func allTime() board {
 // totalsTable is a top of one of the measurements of totals; the artist's name is in the
 // first of names that is called artist, else in name.
 func totalsTable(title, measurement, description string, names ...string) panel {
-	p := table(title, description, 8, 15).cells("md").unit("none", 0).
+	p := table(title, description, 12, 14).cells("md").unit("none", 0).
 		flux(`topEver(measurement: "`+measurement+`", by: "${by}", fields: `+
 			anyOf("name", "artist", "id", "image_url", "plays", "ms_played", "first_ms", "last_ms")+`)`).
 		columns(append(append([]string{"rank", "image_url"}, names...), "hours", "plays", "first_ms", "last_ms", "id")...).
@@ -60,7 +60,7 @@ func totalsTable(title, measurement, description string, names ...string) panel 
 		field("plays", name("Plays"), property{"min", 0}, fixed(played), width(80), cell(bar)).
 		field("first_ms", name("First"), inUnit(date), width(95)).
 		field("last_ms", name("Last"), inUnit(date), width(95)).
-		field("id", hide())
+		field("id", hide()...)
 	switch measurement {
 	case "artist_total":
 		return p.field("name", name("Artist"), links(toArtist("name")))

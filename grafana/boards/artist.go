@@ -25,9 +25,9 @@ func artist() board {
 		bars("Hours per week", "Hours of ${artist}, from Monday to Sunday in ${zone}.", 24, 8).
 			flux(`theirMS() |> perWeek() |> inHours()`).unit(hours, 1).colored(listened).legend(noLegend),
 
-		topTable("Songs", "The songs of ${artist} that were heard most in the range. The link is to the uri that was heard most.", 12, 13,
+		topTable("Songs", "The songs of ${artist} that were heard most in the range. The link is to the uri that was heard most.", 12, 14,
 			`theirSongs() |> top(by: "${by}") |> asSongs()`, "image_url", "track"),
-		topTable("Albums", "The albums of those songs.", 12, 13,
+		topTable("Albums", "The albums of those songs.", 12, 14,
 			`theirAlbums() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "image_url")`, "image_url", "album"),
 
 		table("Year by year", "The rank of ${artist} by hours among a year's first fifty artists, whatever the range; years without such a rank are left out.", 8, 9).

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 )
 
 // board is a dashboard in Grafana's classic model. Files of the newer models do not
@@ -75,7 +76,7 @@ const (
 )
 
 // newBoard returns a board with what all have: the tag, links to the others that keep
-// time and variables, and the variables vars.
+// time and, if they can, variables, and the variables vars.
 func newBoard(uid, title, description string, time timeRange, vars ...variable) board {
 	b := board{
 		UID:           uid,
@@ -95,6 +96,9 @@ func newBoard(uid, title, description string, time timeRange, vars ...variable) 
 		Datasource: datasource{Type: "grafana", UID: "-- Grafana --"},
 	}}
 	b.Templating.List = vars
+	// A board of several accounts would hand "All" to one of a single account, which takes any
+	// value from its address and would look for an account of that name.
+	b.Links[0].IncludeVars = !slices.ContainsFunc(vars, func(v variable) bool { return v.Name == "account" && v.IncludeAll })
 	return b
 }
 

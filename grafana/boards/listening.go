@@ -38,11 +38,11 @@ func listening() board {
 			field("mean of 7 days", line(average)...).
 			field("a year before", line(before)...),
 
-		topTable("Top artists", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 13,
+		topTable("Top artists", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 14,
 			`artists() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "artist" or r._field == "image_url")`, "image_url", "artist"),
-		topTable("Top songs", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 13,
+		topTable("Top songs", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 14,
 			`songs() |> top(by: "${by}") |> asSongs()`, "image_url", "track", "artist"),
-		topTable("Top albums", "An album is a name of an artist, whatever its editions' ids.", 8, 13,
+		topTable("Top albums", "An album is a name of an artist, whatever its editions' ids.", 8, 14,
 			`albums() |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "artist" or r._field == "image_url")`, "image_url", "album", "artist"),
 
 		row("When"),
@@ -97,10 +97,10 @@ func listening() board {
 			field("track", name("Title"), links(openInSpotify)).
 			field("artist", name("Artist"), links(toArtist("artist"))).
 			field("album", name("Album")).
-			field("ms_played", name("Listened"), inUnit("dtdurationms"), width(110)).
+			field("ms_played", name("Listened"), inUnit("ms"), decimals(1), width(90)).
 			field("device", name("Device"), width(120)).
-			field("kind", hide()).
-			field("track_id", hide()),
+			field("kind", hide()...).
+			field("track_id", hide()...),
 	)
 	return b
 }

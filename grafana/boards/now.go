@@ -21,8 +21,8 @@ func now() board {
 			field("Value", name("Progress"), inUnit("percentunit"), decimals(0), property{"min", 0}, property{"max", 1}, fixed(listened),
 				cell(bar)).
 			field("account", name("Account"), width(110)).
-			field("kind", hide()).
-			field("track_id", hide()),
+			field("kind", hide()...).
+			field("track_id", hide()...),
 		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 3).
 			flux(`today(field: "ms_played") |> map(fn: (r) => ({account: r.account, hours: float(v: r._value) / 3600000.0}))`).rows("/^hours$/").
 			unit(hours, 1).empty("Nothing yet"),
@@ -68,12 +68,12 @@ func now() board {
 				Title: "All about ${__value.text}", URL: "/d/spotify-artist?var-account=${__data.fields.account:percentencode}&var-artist=${__data.fields.artist:percentencode}",
 			})).
 			field("album", name("Album")).
-			field("ms_played", name("Listened"), inUnit("dtdurationms"), width(130)).
+			field("ms_played", name("Listened"), inUnit("ms"), decimals(1), width(90)).
 			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
 			field("device", name("Device"), width(140)).
 			field("account", name("Account"), width(110)).
-			field("kind", hide()).
-			field("track_id", hide()),
+			field("kind", hide()...).
+			field("track_id", hide()...),
 	)
 	return b
 }

@@ -103,7 +103,7 @@ type override struct {
 }
 
 type matcher struct {
-	ID      string `json:"id"` // byName, byRegexp, byType
+	ID      string `json:"id"` // byName, byType, byRegexp, byFrameRefID
 	Options string `json:"options"`
 }
 
@@ -218,6 +218,10 @@ func (p panel) maps(triples ...string) panel {
 	return p.change(func(f *field) { f.Mappings = append(f.Mappings, mapping{"value", options}) })
 }
 
+// texts leaves texts as they are: with a unit "1989" would be a number to Grafana, and the
+// hour "00" be "0.0 h".
+func (p panel) texts() panel { return p.override(matcher{"byType", "string"}, inUnit("string")) }
+
 // named is how the field, or the series, name is called where it is shown.
 func (p panel) named(name string) panel { return p.change(func(f *field) { f.DisplayName = name }) }
 
@@ -242,9 +246,14 @@ func width(pixels int) property        { return property{"custom.width", pixels}
 func fixed(c string) property          { return property{"color", color{"fixed", c}} }
 func links(l ...link) property         { return property{"links", l} }
 func cell(options any) property        { return property{"custom.cellOptions", options} }
-func hide() property                   { return property{"custom.hideFrom", hideFrom{true, true, true}} }
 func mapTo(options any) property       { return property{"mappings", []mapping{{"value", options}}} }
 func custom(id string, v any) property { return property{"custom." + id, v} }
+
+// hide keeps a column for links, but does not show it. Grafana's older tables know it as
+// hidden, its newer ones as hideFrom.
+func hide() []property {
+	return []property{custom("hidden", true), custom("hideFrom", hideFrom{true, true, true})}
+}
 
 // links adds links to the panel's head.
 func (p panel) links(l ...link) panel {

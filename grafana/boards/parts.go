@@ -5,7 +5,7 @@ import "strings"
 // Parts that several boards have.
 
 // hours is a unit that stays hours: Grafana's own h becomes days and weeks.
-const hours = "suffix: h"
+const hours = "suffix:h"
 
 var openInSpotify = link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true}
 
@@ -38,7 +38,7 @@ func topTable(title, description string, w, h int, expression string, names ...s
 		case "artist":
 			p = p.field(column, name("Artist"), links(toArtist(column)))
 		case "track":
-			p = p.field(column, name("Song"), links(openTrack)).field("track_id", hide())
+			p = p.field(column, name("Song"), links(openTrack)).field("track_id", hide()...)
 			columns = append(columns, "track_id")
 		case "album":
 			p = p.field(column, name("Album"))

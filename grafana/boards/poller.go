@@ -73,19 +73,19 @@ func healthPanels() []panel {
 			field("Value #C", column("Last that worked", "s", coloredBy(good, at(1800, warn), at(7200, bad))...)...).
 			field("Value #D", column("Last play", "s")...).
 			field("Value #E", column("Next poll in", "s")...).
-			field("Value #F", column("Login ends in", "suffix: days", coloredBy(bad, at(1, warn), at(30, good))...)...).
+			field("Value #F", column("Login ends in", "suffix:days", coloredBy(bad, at(1, warn), at(30, good))...)...).
 			field("Value #G", column("Polls", "none")...).
 			field("Value #H", column("Failed", "none")...),
 		stat("Shortest login", "Until the first login ends, six months after it was made: log in again before."+onAlert("SpotifyAuthorizationEnds"), "lastNotNull", 4, 4).
 			promNow("min("+ofAccounts("spotify_authorization_expiry_timestamp_seconds")+" - time()) / 86400", "days").
-			unit("suffix: days", 0).limits(bad, at(1, warn), at(30, good)).empty("Nobody is logged in"),
+			unit("suffix:days", 0).limits(bad, at(1, warn), at(30, good)).empty("Nobody is logged in"),
 		stat("50 of 50", "Share of the plays on Spotify's last page that are found in the stores, the least of all."+onAlert("SpotifyRecentPlaysMissing"), "lastNotNull", 4, 4).
 			promNow("min("+ofAccounts("spotify_recent_plays_held_ratio")+")", "held").
 			unit("percentunit", 0).limits(bad, at(1, good)).empty("Not known"),
 		stateTimeline("Alerts", "Alerts of the rules in deploy/prometheus that fired. Each has a section of its name in the [runbook]("+runbookURL+"watchdog).", 24, 5).
 			prom(`max by (alertname, account) (ALERTS{alertname=~"Spotify.+", alertstate="firing"})`, "{{alertname}} {{account}}").
 			maps("1", "fires", bad).empty("None has fired"),
-		stateTimeline("Polls", "Whether polls worked, and for what reason they did not: auth, premium, not_registered, rate_limited, quota, network, server, decode, journal.", 24, 6).
+		stateTimeline("Polls", "Whether polls worked, and for what reason they did not: auth, premium, not_registered, rate_limited, quota, network, server, decode, journal."+onAlert("SpotifyPollsFailing"), 24, 6).
 			prom("max by (account, reason) ("+reason+")", "{{account}}: {{reason}}").
 			prom(perAccount(ofAccounts("spotify_up")), "{{account}}").
 			maps("0", "fails", warn, "1", "works", good).
@@ -117,7 +117,7 @@ func requestPanels() []panel {
 		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
 			onAlert("SpotifyPollsFailing"), 12, 8).
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
-			windows("5m").unit("suffix: /min", 1).stacked("normal").empty("None failed"),
+			windows("5m").unit("suffix:/min", 1).stacked("normal").empty("None failed"),
 		lines("Spotify's answers take", "Time to the head of an answer of the Web API.", 24, 7).
 			quantiles("spotify_api_request_duration_seconds").windows("5m").unit("s", 2).from(0).empty("No requests"),
 	}
@@ -133,7 +133,7 @@ func historyPanels() []panel {
 			unit("s", 1).limits(good, at(day, warn), at(3*day, bad)).empty("None yet"),
 		bars("Plays recorded", "Plays that were recorded, an hour, by the witness that saw them first: playback while they played, recently_played afterwards, extended_history and account_data by an import.", 16, 8).
 			prom("3600 * sum by (account, witness) (rate("+ofAccounts("spotify_listens_recorded_total")+"[$__rate_interval])) > 0", "{{account}}: {{witness}}").
-			windows("1h").unit("suffix: /h", 0).stacked("normal").empty("None was recorded"),
+			windows("1h").unit("suffix:/h", 0).stacked("normal").empty("None was recorded"),
 		stat("Plays in the journal", "Plays in the journal, all accounts together.", "lastNotNull", 8, 4).
 			promNow(ofJob("spotify_journal_plays"), "{{instance}}").unit("locale", 0).empty("Not known"),
 		lines("Recent plays held", "Share of the plays on Spotify's last page that a query finds in the journal and in InfluxDB.", 24, 6).
@@ -164,13 +164,13 @@ func influxPanels() []panel {
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_written_total")+"[$__rate_interval]))", "written").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_deleted_total")+"[$__rate_interval]))", "deleted").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_rejected_total")+"[$__rate_interval]))", "refused").
-			windows("5m").unit("suffix: /min", 0).
+			windows("5m").unit("suffix:/min", 0).
 			field("written", fixed(good)).field("deleted", fixed(before)).field("refused", fixed(bad)).empty("None"),
 		bars("Failed requests by cause", "Requests a minute that InfluxDB did not take, and those that had to be repeated. network: is it there? unauthorized, forbidden, not_found: token, organization or bucket are wrong. invalid, unprocessable: points are refused."+
 			onAlert("SpotifyInfluxDown", "SpotifyInfluxRefuses"), 12, 7).
 			prom("60 * sum by (reason) (rate("+ofJob("spotify_influx_write_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
-			windows("5m").unit("suffix: /min", 1).empty("None failed"),
+			windows("5m").unit("suffix:/min", 1).empty("None failed"),
 		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 24, 7).
 			quantiles("spotify_influx_request_duration_seconds").windows("5m").unit("s", 3).from(0).empty("No requests"),
 	}
@@ -183,7 +183,7 @@ func snapshotPanels() []panel {
 			unit("s", 1).limits(good, at(day, warn), at(26*3600, bad)).empty("Never"),
 		bars("Failed publishings by cause", "Publishings that failed, an hour. privacy: something private would have been published. network: is Grafana there? unauthorized, forbidden: its token. board, query, not_found: the board. too_old: Grafana lacks a security fix.", 12, 5).
 			prom("3600 * sum by (reason) (rate("+ofJob("spotify_snapshot_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
-			windows("1h").unit("suffix: /h", 1).stacked("normal").empty("None failed"),
+			windows("1h").unit("suffix:/h", 1).stacked("normal").empty("None failed"),
 		stat("Publishing took", "From reading the board to seeing it as a visitor does.", "lastNotNull", 6, 5).
 			promNow(ofJob("spotify_snapshot_duration_seconds"), "{{instance}}").unit("s", 1).colored(other).empty("Never"),
 	}

@@ -40,7 +40,7 @@ func public() board {
 // publicTop is a table of a top without pictures and links.
 func publicTop(title, description, expression string, names ...string) panel {
 	columns := append(append([]string{"rank"}, names...), "hours", "plays")
-	p := table(title, description, 8, 11).
+	p := table(title, description, 8, 12).
 		flux(expression+` |> withNames(fields: `+anyOf(append(names, "incognito", "kind")...)+`) |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
 		columns(columns...).unit("none", 0).
 		field("rank", name("#"), width(36)).

@@ -38,7 +38,8 @@ func (p panel) spark() panel {
 	return p
 }
 
-// words makes a stat show a text, the last one of a field.
+// words makes a stat show what is no number: the last text or time of a field, whose name
+// is a regular expression.
 func (p panel) words(field string) panel {
 	options := p.Options.(statOptions)
 	options.ReduceOptions.Fields, options.ReduceOptions.Calcs = "/^"+field+"$/", []string{"lastNotNull"}
@@ -61,7 +62,7 @@ func (p panel) rows(fields string) panel {
 		options.ReduceOptions = reduce
 		p.Options = options
 	}
-	return p
+	return p.texts()
 }
 
 // background colors the whole of a stat.
@@ -201,7 +202,7 @@ func barchart(title, description, x string, w, h int) panel {
 		Orientation: "vertical", XField: x, ShowValue: "never", Stacking: "none", GroupWidth: 0.8, BarWidth: 0.9, BarRadius: 0.1,
 		Legend: noLegend, Tooltip: tooltipOptions{Mode: "multi", Sort: "none"},
 	}
-	return p.from(0).colored(listened).change(func(f *field) {
+	return p.from(0).colored(listened).texts().change(func(f *field) {
 		f.Custom = graphCustom{LineWidth: 0, FillOpacity: 85, GradientMode: "none", Stacking: stacking{"none", "A"}, AxisPlacement: "auto"}
 	})
 }
@@ -245,6 +246,7 @@ type tableCustom struct {
 	Align       string `json:"align"`
 	CellOptions any    `json:"cellOptions"`
 	Filterable  bool   `json:"filterable"`
+	MinWidth    int    `json:"minWidth"` // of columns without a width
 }
 
 // cellType is what a table's cell looks like.
@@ -254,15 +256,15 @@ type cellType struct {
 	ValueDisplayMode string `json:"valueDisplayMode,omitempty"` // of gauge
 }
 
-// table shows rows. Its text for no rows is not for a cell without text, and no address
-// of a picture.
+// table shows rows. Its text for no rows is not for an empty cell, and no address of a
+// picture.
 func table(title, description string, w, h int) panel {
 	p := newPanel("table", title, description, w, h)
 	p.Options = tableOptions{ShowHeader: true, CellHeight: "sm"}
 	return p.change(func(f *field) {
 		f.Color = &color{"fixed", listened} // of bars in cells
-		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}}
-	}).override(matcher{"byType", "string"}, property{"noValue", ""})
+		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}, MinWidth: 80}
+	}).override(matcher{"byRegexp", "/.*/"}, property{"noValue", ""}).texts()
 }
 
 // cells sets the height of a table's rows: sm, md or lg.
