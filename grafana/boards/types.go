@@ -263,7 +263,7 @@ func table(title, description string, w, h int) panel {
 	p.Options = tableOptions{ShowHeader: true, CellHeight: "sm"}
 	return p.change(func(f *field) {
 		f.Color = &color{"fixed", listened} // of bars in cells
-		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}, MinWidth: 80}
+		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}, MinWidth: 60}
 	}).override(matcher{"byRegexp", "/.*/"}, property{"noValue", ""}).texts()
 }
 
