@@ -117,6 +117,30 @@ func fillGap(tx *transaction, e *Entry) error {
 	return nil
 }
 
+// SentByYear counts, by calendar year of their points, UTC, the account's plays that
+// InfluxDB has taken and that neither wait to be sent again nor were rejected.
+func (j *Journal) SentByYear(ctx context.Context, account string) (map[int]int64, error) {
+	rows, err := j.db.QueryContext(ctx, `SELECT CAST(strftime('%Y', sent_ns / 1000000000, 'unixepoch') AS INTEGER), count(*)
+		FROM play JOIN account ON account.id = play.account
+		WHERE alias = ? AND sent_ns <> 0 AND sent_ns = point_ns
+			AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.kind = ? AND outbox.account = play.account AND outbox.ref = play.id)
+		GROUP BY 1`, account, EntryPlay)
+	if err != nil {
+		return nil, fmt.Errorf("count sent plays: %w", err)
+	}
+	defer rows.Close()
+	sent := map[int]int64{}
+	for rows.Next() {
+		var year int
+		var n int64
+		if err := rows.Scan(&year, &n); err != nil {
+			return nil, fmt.Errorf("count sent plays: %w", err)
+		}
+		sent[year] = n
+	}
+	return sent, rows.Err()
+}
+
 // Sent takes entries that are in InfluxDB off the outbox; one that has changed
 // since Take stays. What the plays count in is queued behind everything else.
 func (j *Journal) Sent(ctx context.Context, entries []Entry) error {

@@ -159,6 +159,7 @@ func (e *Exporter) EnsureBucket(ctx context.Context) (warning string, err error)
 		return "", err
 	}
 	b, err := e.findBucket(ctx)
+	e.forgets = b != nil && b.keptTooShort()
 	switch {
 	case errors.Is(err, errNoBuckets):
 		return "", nil

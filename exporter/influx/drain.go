@@ -65,6 +65,11 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
+	if !e.now().Before(e.auditAt) {
+		if queued, err := e.audit(ctx); err != nil || queued > 0 {
+			return 0, err
+		}
+	}
 	return lookInterval, e.askHeld(ctx)
 }
 
@@ -256,6 +261,9 @@ func (e *Exporter) write(ctx context.Context, batch []encoded) error {
 		return e.refused(err)
 	}
 	e.succeeded(func(s *State) { s.PointsWritten += lines })
+	if soon := e.now().Add(auditAfter); lines >= auditLines && e.auditAt.Sub(soon) > auditAgain {
+		e.auditAt = soon
+	}
 	return nil
 }
 

@@ -115,6 +115,8 @@ type Exporter struct {
 	maxRequest int       // bytes; falls when a server takes less
 	influxQL   bool      // deletes go to /query: the server is a 1.8
 	held       map[string]*heldPage
+	auditAt    time.Time // when what InfluxDB shows is counted next
+	forgets    bool      // the bucket does not keep points for ever
 	rejections throttle
 
 	mu    sync.Mutex
@@ -163,6 +165,7 @@ func New(options Options) (*Exporter, error) {
 		query:      api.NewQueryAPI(options.Org, service),
 		maxRequest: maxRequest,
 		held:       make(map[string]*heldPage),
+		auditAt:    options.Clock.Now().Add(auditAfter),
 		state:      State{WriteFailures: make(map[Reason]uint64), HeldRatio: make(map[string]float64)},
 	}
 	e.encoder = encoder{counted: options.CountedFrom.Milliseconds(), zone: options.Zone, name: options.Name}
