@@ -68,6 +68,7 @@ var filled = func() func(testing.TB) *database {
 	var d *database
 	return func(t testing.TB) *database {
 		t.Helper()
+		influxtest.Require2(t) // each test is named where there is none
 		once.Do(func() { d = fill(t) })
 		if d == nil {
 			t.Fatal("the database could not be filled: see the first test that asked for it")
@@ -82,7 +83,6 @@ var filled = func() func(testing.TB) *database {
 // whose private sessions are recorded.
 func fill(t testing.TB) *database {
 	t.Helper()
-	influxtest.Require2(t)
 	server := influxtest.Shared(t)
 	d := &database{server: server, bucket: server.Bucket(t), accounts: []*account{
 		{alias: "berlin", zone: zone(t, "Europe/Berlin")},
