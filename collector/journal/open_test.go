@@ -456,6 +456,27 @@ func TestACancelledRecordLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// TestAContextMayEndAtAnyMoment ends it while a transaction begins and while it is
+// committed: what is said to have failed has, and the next one is possible.
+func TestAContextMayEndAtAnyMoment(t *testing.T) {
+	j := open(t, journal.Options{})
+	for i := range 400 {
+		ctx, cancel := context.WithCancel(t.Context())
+		timer := time.AfterFunc(time.Duration(i%200)*time.Microsecond, cancel)
+		value := strconv.Itoa(i)
+		failed := j.SetSetting(ctx, "ends", value)
+		timer.Stop()
+		cancel()
+		stored, err := j.Setting(t.Context(), "ends")
+		if err != nil || (failed == nil) != (stored == value) {
+			t.Fatalf("%d: %v, and %q is stored, %v", i, failed, stored, err)
+		}
+		if err := j.SetSetting(t.Context(), "goes on", value); err != nil {
+			t.Fatalf("%d: after one that ended with %v: %v", i, failed, err)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	j := open(t, journal.Options{})
 	var group sync.WaitGroup

@@ -60,13 +60,14 @@ func (j *Journal) read(ctx context.Context, look func(*transaction) error) error
 }
 
 func (t *transaction) run(begin string, do func(*transaction) error) error {
-	if _, err := t.conn.ExecContext(t.ctx, begin); err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
 	// A context that ends must not leave the connection inside a transaction.
 	rollback := func() error {
 		_, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
 		return err
+	}
+	if _, err := t.conn.ExecContext(t.ctx, begin); err != nil {
+		_ = rollback() // if the context ended just behind it, the transaction has begun
+		return fmt.Errorf("begin transaction: %w", err)
 	}
 	if err := do(t); err != nil {
 		// SQLite has rolled back by itself after some errors (disk full): then
@@ -74,7 +75,8 @@ func (t *transaction) run(begin string, do func(*transaction) error) error {
 		_ = rollback()
 		return err
 	}
-	if _, err := t.conn.ExecContext(t.ctx, "COMMIT"); err != nil {
+	// Nor does it end a commit: the caller would be told that it failed if it did not.
+	if _, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), "COMMIT"); err != nil {
 		_ = rollback() // likewise
 		return fmt.Errorf("commit: %w", err)
 	}
