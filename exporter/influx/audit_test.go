@@ -1,12 +1,17 @@
 package influx_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
 )
@@ -71,5 +76,80 @@ func TestAuditOfABucketThatForgets(t *testing.T) {
 	drain(t, e)
 	if n := e.State().PointsWritten; n > 0 {
 		t.Errorf("%d points were sent again", n)
+	}
+}
+
+// TestANewBucketGetsEverything deletes the bucket under an exporter, as whoever sets
+// InfluxDB up anew does. The account's point has to come back with the plays:
+// without it no board knows any account.
+func TestANewBucketGetsEverything(t *testing.T) {
+	influxtest.Require2(t)
+	s := influxtest.Shared(t)
+	bucket, j := s.Bucket(t), openJournal(t)
+	record(t, j, "me", evenings(4)...)
+	e := exporter(t, s, bucket, j, hurried)
+	drain(t, e)
+
+	id, _ := ruleOf(t, s, bucket)
+	operate(t, s, http.MethodDelete, "/api/v2/buckets/"+id, "", nil)
+	record(t, j, "me", heard(5, evening.Add(time.Hour)))
+	if _, err := e.Step(t.Context()); failure(t, err).Reason != influx.NotFound {
+		t.Fatal(err)
+	}
+	drain(t, e)
+	for measurement, want := range map[string]struct {
+		field  string
+		points int
+	}{"listen": {"plays", 5}, "account": {"timezone", 1}, "track_total": {"plays", 5}} {
+		if n := s.Count(t, bucket, measurement, want.field); n != want.points {
+			t.Errorf("%d points of %s in the new bucket, want %d", n, measurement, want.points)
+		}
+	}
+}
+
+// TestAnOutageIsFollowedByAnAudit looks whether InfluxDB asks for what is there when
+// it is back: it may be another one, or an old copy.
+func TestAnOutageIsFollowedByAnAudit(t *testing.T) {
+	for name, outage := range map[string]func(*http.Request, string) (*http.Response, error){
+		"a token that is not known": everyWrite(http.StatusUnauthorized, nil, ""),
+		"no answer":                 func(*http.Request, string) (*http.Response, error) { return nil, errors.New("connection refused") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(t *testing.T, j *journal.Journal) {
+				audits := 0
+				count := func(req *http.Request, body string) (*http.Response, error) {
+					if strings.Contains(body, "aggregateWindow") {
+						audits++
+					}
+					return nil, nil
+				}
+				m := &memory{fault: count}
+				e := inMemory(t, m, j)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- e.Run(ctx) }()
+				during := func(d time.Duration, fault func(*http.Request, string) (*http.Response, error)) int {
+					m.mu.Lock()
+					m.fault = fault
+					before := audits
+					m.mu.Unlock()
+					time.Sleep(d)
+					synctest.Wait()
+					return audits - before
+				}
+				during(2*time.Hour, count)
+				if n := during(2*time.Hour, count); n != 0 {
+					t.Errorf("%d audits in two quiet hours, want none", n)
+				}
+				during(10*time.Minute, outage)
+				if n := during(10*time.Minute, count); n != 1 {
+					t.Errorf("%d audits when InfluxDB is back, want one", n)
+				}
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

@@ -83,6 +83,7 @@ func (e *Exporter) failed(ctx context.Context, err error) (time.Duration, error)
 		e.failures++
 		return backoff(e.failures, rand.Float64()), err
 	}
+	e.auditSoon()
 	if failure.temporary() {
 		e.failures++
 		e.update(func(s *State) {
@@ -261,8 +262,8 @@ func (e *Exporter) write(ctx context.Context, batch []encoded) error {
 		return e.refused(err)
 	}
 	e.succeeded(func(s *State) { s.PointsWritten += lines })
-	if soon := e.now().Add(auditAfter); lines >= auditLines && e.auditAt.Sub(soon) > auditAgain {
-		e.auditAt = soon
+	if lines >= auditLines {
+		e.auditSoon()
 	}
 	return nil
 }
