@@ -119,6 +119,8 @@ const supported = "what works is InfluxDB 2.x: dashboards and setup need its Flu
 // checkVersion looks at which InfluxDB a server that answers is. One that does not
 // tell, as behind some proxies, is taken as it is.
 func (e *Exporter) checkVersion(ctx context.Context, address string) Finding {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
 	found := Finding{"server", OK, address + " answers", ""}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.server.base.JoinPath("ping").String(), nil)
 	if err != nil {

@@ -13,8 +13,6 @@ import (
 // deletePoints removes exactly the point (or the credits' points, or all points of
 // a time) of an identity, which are n. InfluxDB takes both ends of a time in.
 func (e *Exporter) deletePoints(ctx context.Context, point identity, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	if !e.influxQL {
 		err := e.deleteV2(ctx, point)
 		failure, ok := errors.AsType[*Error](err)

@@ -279,8 +279,6 @@ func size(batch []encoded) int {
 // preflight asks with an empty write, which changes nothing, whether server,
 // token and bucket are all right.
 func (e *Exporter) preflight(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	query := url.Values{"org": {e.options.Org}, "bucket": {e.options.Bucket}, "precision": {"ns"}}
 	if err := e.server.call(ctx, http.MethodPost, "api/v2/write", query, nil, nil); err != nil {
 		return e.refused(err)

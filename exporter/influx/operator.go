@@ -42,8 +42,6 @@ func NewOperator(options Options) (*Operator, error) {
 }
 
 func (o *Operator) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	return o.exporter.server.call(ctx, method, path, query, in, out)
 }
 

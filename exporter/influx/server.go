@@ -198,8 +198,10 @@ func withoutQuery(address string) string {
 }
 
 // call sends a request with a JSON body (nil: none) and decodes the JSON answer
-// into out (nil: not looked at).
+// into out (nil: not looked at). It takes no longer than attemptTimeout.
 func (s *server) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)

@@ -172,6 +172,31 @@ func TestWhatNeedsSomebodyPauses(t *testing.T) {
 	}
 }
 
+// A server, or a proxy before it, that takes a request and never answers must not hold
+// the exporter for ever: none of the requests has another end than its time.
+func TestNoAnswerIsWaitedForForEver(t *testing.T) {
+	for _, path := range []string{"/api/v2/write", "/api/v2/buckets"} {
+		t.Run(path, func(t *testing.T) {
+			inBubble(t, 3, func(t *testing.T, j *journal.Journal) {
+				m := &memory{fault: func(req *http.Request, _ string) (*http.Response, error) {
+					if req.URL.Path != path {
+						return nil, nil
+					}
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				}}
+				began := time.Now()
+				if _, err := inMemory(t, m, j).Step(t.Context()); failure(t, err).Reason != influx.Network {
+					t.Errorf("error %v, want one of the network", err)
+				}
+				if took := time.Since(began); took != 30*time.Second {
+					t.Errorf("waited %v, want 30 s", took)
+				}
+			})
+		})
+	}
+}
+
 // Once writing has worked, a 400 to everything is not the fault of the entries.
 func TestNothingIsRejectedWhileEmptyWritesAreRefused(t *testing.T) {
 	inBubble(t, 20, func(t *testing.T, j *journal.Journal) {
