@@ -98,7 +98,10 @@ func (d *daemon) open(ctx context.Context) (*parts, error) {
 
 func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 	if err := j.Lock(); err != nil {
-		return nil, fmt.Errorf("journal %s: %w; stop that one, or choose another DATA_DIR", j.Path(), err)
+		if errors.Is(err, journal.ErrLocked) {
+			err = fmt.Errorf("%w, or choose another DATA_DIR", err)
+		}
+		return nil, err
 	}
 	log := d.log.With("component", "spotify")
 	quota := collector.NewQuota(j, d.config.ClientID, d.config.RequestBudget, d.clock, log)

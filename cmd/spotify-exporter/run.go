@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -54,11 +53,7 @@ func (d *daemon) tryLock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := j.Lock(); err != nil {
-		err = fmt.Errorf("journal %s: %w", j.Path(), err)
-		return errors.Join(err, j.Close())
-	}
-	return j.Close()
+	return errors.Join(j.Lock(), j.Close())
 }
 
 // notifySystemd tells systemd about a service of Type=notify (sd_notify(3)).
