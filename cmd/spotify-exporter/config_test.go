@@ -166,6 +166,15 @@ func TestUnwritableDataDir(t *testing.T) {
 	}
 }
 
+// TestAddressThatIsNotThereYet waits to be started again, by systemd too: at boot, the
+// address of a VPN comes when it likes.
+func TestAddressThatIsNotThereYet(t *testing.T) {
+	setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client", "DATA_DIR": t.TempDir(), "WEB_LISTEN_ADDRESS": "192.0.2.1:10178"})
+	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "WEB_LISTEN_ADDRESS: this machine does not have the address now") {
+		t.Error(errs)
+	}
+}
+
 var update = flag.Bool("update", false, "write .env.example and the table in README.md anew")
 
 // TestDocumentation holds .env.example and the table in the README against the

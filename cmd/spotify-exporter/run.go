@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
 	"github.com/spotify-exporter/spotify-exporter/exporter/prom"
@@ -29,6 +30,9 @@ func (runCommand) Run(ctx context.Context, p *program) error {
 	}
 	d := &daemon{config: &config, clock: p.clock, spotify: spotify.NewTransport(), log: log}
 	web, err := prom.Listen(config.WebListenAddress, config.WebConfigFile)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return err // which may pass: systemd does not start again what is wrong for good
+	}
 	if err != nil {
 		return usageError{errors.Join(err, d.tryLock(ctx))}
 	}

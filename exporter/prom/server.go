@@ -45,6 +45,8 @@ func Listen(address, webConfigFile string) (*Server, error) {
 		return nil, fmt.Errorf("WEB_LISTEN_ADDRESS: port %s is in use by another program (got %q); stop that one or choose another port: %w", port, address, err)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("WEB_LISTEN_ADDRESS: port %s needs privileges (got %q); choose one above 1023: %w", port, address, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("WEB_LISTEN_ADDRESS: this machine does not have the address now (got %q); see whether its network is up, or leave the host out to listen on all: %w", address, err)
 	case err != nil:
 		return nil, fmt.Errorf("WEB_LISTEN_ADDRESS: cannot listen on %q: %w", address, err)
 	}
