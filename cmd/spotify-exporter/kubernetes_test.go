@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v2"
 )
 
@@ -212,6 +214,33 @@ func TestKubernetes(t *testing.T) {
 		if encoded, err := json.Marshal(content); err != nil || len(encoded) > 250_000 {
 			t.Errorf("%s is too long for kubectl apply: %d bytes (%v)", file, len(encoded), err)
 		}
+	}
+}
+
+// TestKubernetesVolume holds the volume against the alert on the space that is left: on
+// a fresh one it must not fire.
+func TestKubernetesVolume(t *testing.T) {
+	var claim struct {
+		Spec struct {
+			Resources struct{ Requests struct{ Storage string } }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(readText(t, deploy("kubernetes", "persistentvolumeclaim.yaml"))), &claim); err != nil {
+		t.Fatal(err)
+	}
+	size, err := humanize.ParseBytes(claim.Spec.Resources.Requests.Storage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, _ := strings.Cut(readText(t, deploy("prometheus", "rules.yml")), "spotify_journal_disk_free_bytes[5m]) < ")
+	text, _, _ := strings.Cut(rule, "\n")
+	least, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const formatted = 0.9 // what a file system leaves of it
+	if free := float64(size) * formatted; free < 1.5*least {
+		t.Errorf("a fresh volume has %.0f bytes free, and the alert fires below %.0f", free, least)
 	}
 }
 
