@@ -178,7 +178,8 @@ func (d *daemon) newMetrics() *prom.Metrics {
 }
 
 // journalState is the journal's state for the metrics. What would wait for an
-// InfluxDB that there is not is no backlog.
+// InfluxDB that there is not is no backlog, and what one refused that there was is
+// missing nowhere.
 func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 	p := d.parts.Load()
 	if p == nil {
@@ -186,7 +187,7 @@ func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 	}
 	state, err := p.journal.State(ctx)
 	if p.influx == nil {
-		state.PendingPoints, state.OldestPending = 0, journal.State{}.OldestPending
+		state.PendingPoints, state.RejectedPoints, state.OldestPending = 0, 0, time.Time{}
 	}
 	return state, err
 }

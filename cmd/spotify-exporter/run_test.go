@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -162,6 +163,32 @@ func TestRun(t *testing.T) {
 
 // TestStopBeforeTheJournalIsOpen sends a signal while an older journal waits to be
 // brought up to date.
+// TestRunWithoutInfluxDBThatThereWas gives InfluxDB up after it has refused points:
+// nothing is missing there any more, and no alert may say so for ever.
+func TestRunWithoutInfluxDBThatThereWas(t *testing.T) {
+	simulate(t, clock.Clock{}, nil)
+	record(t, "me", oddPlays())
+	c, err := loadConfig(anyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := c.openJournal(t.Context(), clock.Clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := j.Take(t.Context(), 1)
+	if err == nil {
+		err = j.Reject(t.Context(), entries[0], "too old")
+	}
+	if err := errors.Join(err, j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, clock.Clock{})
+	if metrics := get(t, d.URL+"/metrics"); !strings.Contains(metrics, "spotify_journal_rejected_points 0\n") {
+		t.Errorf("points are missing in an InfluxDB that there is not:\n%s", metrics)
+	}
+}
+
 func TestStopBeforeTheJournalIsOpen(t *testing.T) {
 	simulate(t, clock.Clock{}, nil)
 	address := freeAddress(t)
