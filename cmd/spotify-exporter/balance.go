@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/history"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -180,7 +181,7 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 		line("%s rows are of private sessions: they stay in the journal.", humanize.Comma(int64(b.private)))
 	}
 	if b.GapsClosed > 0 {
-		line("%d gaps of the history are closed.", b.GapsClosed)
+		line("Closed %s of the history.", english.Plural(b.GapsClosed, "gap", ""))
 	}
 	if len(b.unknownKeys) > 0 {
 		line("Keys that were passed over, since nothing is known of them: %s.", printable(strings.Join(b.unknownKeys, ", ")))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -151,11 +152,11 @@ func (c *check) journal(ctx context.Context) (*journal.Journal, error) {
 		c.warning("journal", humanize.IBytes(uint64(state.DiskFreeBytes))+" are free on its disk", "make room")
 	}
 	if state.RejectedPoints > 0 && c.config.InfluxURL != "" {
-		c.warning("journal", fmt.Sprintf("%d points were refused by InfluxDB", state.RejectedPoints), "see the log of run; replay tries them again")
+		c.warning("journal", "InfluxDB refused "+english.Plural(int(state.RejectedPoints), "point", ""), "see the log of run; replay tries them again")
 	}
 	for _, account := range slices.Sorted(maps.Keys(state.OpenGaps)) {
 		if open := state.OpenGaps[account]; open > 0 {
-			c.warning("journal", fmt.Sprintf("%d gaps in the history of %s", open, account), "see spotify-exporter gaps")
+			c.warning("journal", english.Plural(int(open), "gap", "")+" in the history of "+account, "see spotify-exporter gaps")
 		}
 	}
 	return j, nil
@@ -238,7 +239,7 @@ func (c *check) login(alias string) bool {
 	}
 	expiry := spotify.AuthorizationExpiry(authorization.AuthorizedAt)
 	left := expiry.Sub(c.program.clock.Now())
-	days := fmt.Sprintf("good for %d days, until %s", int(left.Hours()/24), expiry.Format(time.DateOnly))
+	days := fmt.Sprintf("good for %s, until %s", english.Plural(int(left.Hours()/24), "day", ""), expiry.Format(time.DateOnly))
 	switch {
 	case authorization.ClientID != c.config.ClientID:
 		c.failed(subject, "is for another app than that of SPOTIFY_CLIENT_ID", again)

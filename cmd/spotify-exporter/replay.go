@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 type replayCommand struct {
@@ -38,7 +40,7 @@ func (c *replayCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "%d plays will be sent to InfluxDB again, by run, which sees them within seconds or when it is started.\n", plays)
+	fmt.Fprintf(p.stderr, "%s will be sent to InfluxDB again, by run, which sees that within seconds or when it is started.\n", english.Plural(int(plays), "play", ""))
 	if config.InfluxURL == "" {
 		fmt.Fprintln(p.stderr, "INFLUX_URL is not set here; run needs it.")
 	}

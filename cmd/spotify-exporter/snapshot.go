@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/grafana"
@@ -68,7 +69,7 @@ func (c *snapshotCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "%d panels, %s, in %s, of which visitors got nothing for %s.\n", published.Panels,
+	fmt.Fprintf(p.stderr, "%s, %s, in %s, of which visitors got nothing for %s.\n", english.Plural(published.Panels, "panel", ""),
 		humanize.IBytes(uint64(published.Size)), published.Duration.Round(time.Millisecond), published.Gap.Round(time.Millisecond))
 	if err := publisher.Visible(ctx); err != nil {
 		fmt.Fprintf(p.stderr, "From here it cannot be seen at its public address: %v\n", err)
@@ -119,13 +120,13 @@ func (c *snapshotCommand) dryRun(ctx context.Context, p *program, publisher *gra
 	fmt.Fprintf(p.stderr, "%s:\n", draft.Title)
 	list := tabwriter.NewWriter(p.stderr, 0, 0, 2, ' ', 0)
 	for _, panel := range draft.Panels {
-		fmt.Fprintf(list, "  %s\t%s\t%d rows\t%s\n", panel.Title, panel.Type, panel.Rows, strings.Join(panel.Fields, ", "))
+		fmt.Fprintf(list, "  %s\t%s\t%s\t%s\n", panel.Title, panel.Type, english.Plural(panel.Rows, "row", ""), strings.Join(panel.Fields, ", "))
 	}
 	if err := list.Flush(); err != nil {
 		return err
 	}
 	if draft.Masked > 0 {
-		fmt.Fprintf(p.stderr, "In %d titles something private was masked.\n", draft.Masked)
+		fmt.Fprintf(p.stderr, "In %s something private was masked.\n", english.Plural(draft.Masked, "title", ""))
 	}
 	var violations []error
 	for _, violation := range draft.Violations {

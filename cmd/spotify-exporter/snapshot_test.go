@@ -63,11 +63,11 @@ func TestSnapshotCommand(t *testing.T) {
 	if err != nil || !json.Valid(body) || !strings.Contains(string(body), `"Kitchen"`) || server.Snapshots() != 0 {
 		t.Errorf("--dry-run wrote %s, %v; %d snapshots", body, err, server.Snapshots())
 	}
-	if !strings.Contains(shown, `"never"`) || !strings.Contains(shown, "Artists  table  1 rows  artist") {
+	if !strings.Contains(shown, `"never"`) || !strings.Contains(shown, "Artists  table  1 row  artist") {
 		t.Errorf("--dry-run says:\n%s", shown)
 	}
 	out, said := command(t, exitDone, "snapshot")
-	if out != link || !strings.HasPrefix(said, "1 panels, ") || server.Snapshots() != 1 {
+	if out != link || !strings.HasPrefix(said, "1 panel, ") || server.Snapshots() != 1 {
 		t.Errorf("snapshot prints %s%s; %d snapshots", out, said, server.Snapshots())
 	}
 	if !strings.Contains(said, "cannot be seen at its public address") { // there is no such host

@@ -11,6 +11,8 @@ import (
 	"maps"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
@@ -115,7 +117,7 @@ func Open(paths []string, stdin io.Reader, o Options) (*Export, error) {
 		problems = append(problems, errors.New("no file given: "+expected))
 	}
 	if len(problems) == 0 && e.empty() {
-		problems = append(problems, fmt.Errorf("%s: the export is empty: no play in %d files", paths[0], len(e.files)))
+		problems = append(problems, fmt.Errorf("%s: the export is empty: no play in %s", paths[0], english.Plural(len(e.files), "file", "")))
 	}
 	if len(problems) > 0 {
 		e.Close()

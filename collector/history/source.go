@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // The limits of what is read. Spotify's files have up to 13 MB and compress to a
@@ -73,7 +75,7 @@ func (e *Export) add(path string, stdin io.Reader, o Options) error {
 	case s.seen == 0:
 		return fmt.Errorf("%s: there is nothing in it; %s", s.name, expected)
 	default:
-		return fmt.Errorf("%s: no streaming history among its %d files; %s", s.name, s.seen, expected)
+		return fmt.Errorf("%s: no streaming history among its %s; %s", s.name, english.Plural(s.seen, "file", ""), expected)
 	}
 	e.files = append(e.files, s.files...)
 	return nil
