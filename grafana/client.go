@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +78,7 @@ const (
 type client struct {
 	base      *url.URL
 	token     string // "": as a visitor
+	tokenFile string // where the token is from; "": from elsewhere
 	userAgent string
 	http      *http.Client
 }
@@ -93,13 +95,18 @@ func newClient(base *url.URL, token, userAgent string, transport http.RoundTripp
 // visitor is the same Grafana for somebody who has not logged in.
 func (c *client) visitor() *client {
 	visitor := *c
-	visitor.token = ""
+	visitor.token, visitor.tokenFile = "", ""
 	return &visitor
 }
 
 // call sends a request with a JSON body (nil: none) and decodes the JSON answer
 // into out (nil: not looked at). Its error is an *Error, or that of ctx.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	if c.token == "" && c.tokenFile != "" {
+		if err := c.readToken(); err != nil {
+			return &Error{Reason: Unauthorized, Text: "GRAFANA_TOKEN_FILE: setup --grafana leaves the token there", Err: err}
+		}
+	}
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)
@@ -131,6 +138,9 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	if len(answer) > maxAnswer {
 		return failure(Refused, "Grafana's answer is larger than %d MiB", maxAnswer>>20)
 	}
+	if resp.StatusCode == http.StatusUnauthorized && c.tokenFile != "" {
+		_ = c.readToken() // for the next try; if there is none this one stays
+	}
 	if resp.StatusCode/100 != 2 {
 		return c.answered(resp, answer)
 	}
@@ -142,6 +152,20 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	if err := decoder.Decode(out); err != nil {
 		return failure(NotFound, "%s does not answer as Grafana does: is GRAFANA_URL right, and does no proxy ask for a login?", c.base)
 	}
+	return nil
+}
+
+// readToken takes the token that is in its file.
+func (c *client) readToken() error {
+	content, err := os.ReadFile(c.tokenFile)
+	if err != nil {
+		return err
+	}
+	token := strings.TrimRight(string(content), "\r\n")
+	if token == "" {
+		return fmt.Errorf("%s is empty", c.tokenFile)
+	}
+	c.token = token
 	return nil
 }
 

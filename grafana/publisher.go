@@ -22,8 +22,10 @@ type Options struct {
 	// URL is Grafana's address with scheme (GRAFANA_URL), PublicURL the one that
 	// visitors see; "": the same.
 	URL, PublicURL string
-	// Token is of a service account with the role Editor.
-	Token string
+	// Token is of a service account with the role Editor. TokenFile is where it is from;
+	// "": from elsewhere. The file is read while there is no token, and when Grafana does
+	// not know the one that there is: setup makes it when Grafana runs.
+	Token, TokenFile string
 	// Dashboard is the uid of the board (SNAPSHOT_DASHBOARD).
 	Dashboard string
 	// Account is whose listening is published (SNAPSHOT_ACCOUNT), the value of the board's
@@ -89,6 +91,7 @@ func New(options Options) (*Publisher, error) {
 		log:     options.Log,
 		state:   State{Failures: make(map[Reason]uint64)},
 	}
+	p.client.tokenFile = options.TokenFile
 	for _, reason := range Reasons {
 		p.state.Failures[reason] = 0
 	}
@@ -178,7 +181,7 @@ func (p *Publisher) Draft(ctx context.Context) (*Draft, error) {
 	if err != nil {
 		return nil, &Error{Reason: Local, Text: "find out what is private", Err: err}
 	}
-	private.Secrets = append(private.Secrets, p.options.Token)
+	private.Secrets = append(private.Secrets, p.client.token)
 	b, err := open(ctx, p.client, board, &p.options, time.Now())
 	if err != nil {
 		return nil, err

@@ -75,6 +75,35 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// TestTokenFile has a token that setup makes when Grafana runs, which is after us, and
+// replaces later.
+func TestTokenFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "grafana-token")
+	h := newHarness(t, func(o *grafana.Options) { o.Token, o.TokenFile = "", file })
+	fails := func(why string) {
+		t.Helper()
+		_, err := h.Publish(t.Context())
+		if failed, ok := errors.AsType[*grafana.Error](err); !ok || failed.Reason != grafana.Unauthorized || !strings.Contains(err.Error(), why) {
+			t.Errorf("error %v, want one of %s", err, why)
+		}
+	}
+	fails("GRAFANA_TOKEN_FILE")
+	keep := func(token string) {
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(h.token)
+	h.publish(t)
+
+	replacement := h.server.Token(grafanatest.Editor)
+	h.server.SetRole(h.token, "")
+	fails("401")
+	keep(replacement)
+	fails("401") // and reads the file
+	h.publish(t)
+}
+
 // What is asked of the data sources is what the page would ask, with our delay.
 func TestAsked(t *testing.T) {
 	h := newHarness(t, nil)

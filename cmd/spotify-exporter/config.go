@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -99,6 +100,7 @@ type config struct {
 
 	GrafanaURL, GrafanaPublicURL    string // "": no Grafana
 	GrafanaToken                    spotify.Secret
+	GrafanaTokenFile                string        // where it is from, "" if that is the environment; it need not be there yet
 	SnapshotInterval, SnapshotDelay time.Duration // interval 0: never by itself
 	SnapshotDashboard               string
 	SnapshotAccount                 string // "": the only one
@@ -303,7 +305,10 @@ func (env *environment) checkSnapshot(c *config) (mistakes []error) {
 		wrong(errors.New("GRAFANA_URL: required if GRAFANA_TOKEN, GRAFANA_PUBLIC_URL or SNAPSHOT_INTERVAL is set; it is the address of Grafana, such as http://localhost:3000"))
 	}
 	c.GrafanaToken, err = secret("GRAFANA_TOKEN", env.GrafanaToken, env.GrafanaTokenFile)
-	wrong(err)
+	if !errors.Is(err, fs.ErrNotExist) { // setup makes it when Grafana runs
+		wrong(err)
+	}
+	c.GrafanaTokenFile = env.GrafanaTokenFile
 	if token == "" && env.SnapshotInterval != "" {
 		wrong(errNoGrafanaToken)
 	}

@@ -198,7 +198,7 @@ func (s *setup) grafana(ctx context.Context) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--grafana: %w (got %q)", err, s.Grafana)}
 	}
-	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "start the exporter again", 0, issuer}
+	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "run takes the new one when it publishes next", 0, issuer}
 	err = s.issue(ctx, t)
 	if !errors.Is(err, grafana.ErrPassword) {
 		return err

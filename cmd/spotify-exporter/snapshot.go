@@ -37,7 +37,7 @@ func (c *snapshotCommand) Run(ctx context.Context, p *program) error {
 	if config.GrafanaURL == "" {
 		return usageError{errors.New("GRAFANA_URL: required for the snapshot; it is the address of Grafana, such as http://localhost:3000")}
 	}
-	if config.GrafanaToken == "" && !c.PrintURL && !c.PrintEmbed {
+	if config.GrafanaToken == "" && config.GrafanaTokenFile == "" && !c.PrintURL && !c.PrintEmbed {
 		return usageError{errNoGrafanaToken}
 	}
 	if err := config.makeDataDir(); err != nil {
@@ -142,6 +142,7 @@ func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Pub
 		URL:       c.GrafanaURL,
 		PublicURL: c.GrafanaPublicURL,
 		Token:     string(c.GrafanaToken),
+		TokenFile: c.GrafanaTokenFile,
 		Dashboard: c.SnapshotDashboard,
 		Account:   c.SnapshotAccount,
 		Delay:     c.SnapshotDelay,
@@ -183,7 +184,7 @@ func (c *check) snapshot(ctx context.Context, j *journal.Journal) {
 		c.ok(subject, "GRAFANA_URL is not set: none is published")
 		return
 	}
-	if c.config.GrafanaToken == "" {
+	if c.config.GrafanaToken == "" && c.config.GrafanaTokenFile == "" {
 		c.warning(subject, "none is published", errNoGrafanaToken.Error())
 		return
 	}

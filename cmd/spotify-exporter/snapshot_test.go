@@ -165,6 +165,28 @@ func TestSnapshotInRun(t *testing.T) {
 	}
 }
 
+// TestSnapshotWhoseTokenIsToCome starts without the file that setup leaves when Grafana
+// runs: recording does not wait for that.
+func TestSnapshotWhoseTokenIsToCome(t *testing.T) {
+	simulate(t, clock.Clock{}, nil)
+	serveGrafana(t, "artist", func() string { return "Kitchen" })
+	t.Setenv("GRAFANA_TOKEN", "")
+	t.Setenv("GRAFANA_TOKEN_FILE", filepath.Join(t.TempDir(), "grafana-token"))
+	t.Setenv("SNAPSHOT_INTERVAL", "10m")
+	d := startDaemon(t, clock.Clock{})
+	eventually(t, 10*time.Second, "it says what it waits for", func() bool {
+		return strings.Contains(d.errs.String(), "GRAFANA_TOKEN_FILE") &&
+			strings.Contains(get(t, d.URL+"/metrics"), `spotify_snapshot_failures_total{reason="unauthorized"} 1`)
+	})
+	out, _ := commandAt(t, clock.Clock{}, exitFailed, "check") // nobody is logged in
+	if found := findings(out)["snapshot"]; !strings.HasPrefix(found, "warning: GRAFANA_TOKEN_FILE") {
+		t.Errorf("check: %s", found)
+	}
+	if _, errs := command(t, exitFailed, "snapshot"); !strings.Contains(errs, "GRAFANA_TOKEN_FILE") {
+		t.Errorf("snapshot: %s", errs)
+	}
+}
+
 func TestSnapshotInCheck(t *testing.T) {
 	sim := simulate(t, clock.Clock{}, nil)
 	logIn(t, "me", sim.AddUser("me-id", "Me"))
