@@ -338,7 +338,8 @@ func (p *poller) conclude(ctx context.Context, d *duty, err error) {
 		if locally {
 			until = refused.Until
 		} else if reason == spotify.ReasonRateLimited || reason == spotify.ReasonQuota {
-			if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(now) {
+			// Nor sooner than after any other failure, as a Retry-After of 0 would have it.
+			if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(until) {
 				until = quota.Until
 			}
 		}

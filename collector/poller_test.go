@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -247,6 +248,42 @@ func TestRateLimit(t *testing.T) {
 				if c.State().RateLimitedUntil != (time.Time{}) {
 					t.Error("it is still rate-limited")
 				}
+			})
+		})
+	}
+}
+
+// TestRateLimitThatGoesOn: a 429 that names no time, or none to speak of, is asked
+// about less and less often, like every other failure.
+func TestRateLimitThatGoesOn(t *testing.T) {
+	for _, header := range []string{"", "0", "1"} {
+		t.Run("Retry-After "+header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				evening(w.user.Now())
+				from, until := w.began.Add(20*time.Minute), w.began.Add(140*time.Minute)
+				asked := 0
+				w.tamper = func(_ string, r *http.Response) {
+					if now := time.Now(); now.Before(from) || now.After(until) {
+						return
+					}
+					asked++
+					r.StatusCode = http.StatusTooManyRequests
+					if header != "" {
+						r.Header.Set("Retry-After", header)
+					}
+				}
+				j := w.open()
+				c := w.start(j, collector.Options{})
+				time.Sleep(140 * time.Minute)
+				if a := c.account(t, "me"); asked > 14 || a.Failures[spotify.ReasonRateLimited] != uint64(asked) {
+					t.Errorf("%d requests in two hours of 429: %+v", asked, a)
+				}
+				time.Sleep(4 * time.Hour)
+				if a := c.account(t, "me"); !*a.Up {
+					t.Errorf("afterwards: %+v", a)
+				}
+				w.check(j)
 			})
 		})
 	}
