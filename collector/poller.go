@@ -337,11 +337,8 @@ func (p *poller) conclude(ctx context.Context, d *duty, err error) {
 		until := now.Add(backOff(err, d.failures))
 		if locally {
 			until = refused.Until
-		} else if reason == spotify.ReasonRateLimited || reason == spotify.ReasonQuota {
-			// Nor sooner than after any other failure, as a Retry-After of 0 would have it.
-			if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(until) {
-				until = quota.Until
-			}
+		} else if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(until) {
+			until = quota.Until // but not sooner than the back-off, as a Retry-After of 0 would have it
 		}
 		d.due, d.why = until, "after a failure: "+string(reason)
 		if concernsAll(reason) {

@@ -178,8 +178,8 @@ func TestFlapping(t *testing.T) {
 	})
 }
 
-// TestRateLimit: whatever a 429 says, nobody asks before it is over: not the other
-// account, not after a restart, not another process.
+// TestRateLimit: whatever a 429 says, or a Retry-After, nobody asks before it is
+// over: not the other account, not after a restart, not another process.
 func TestRateLimit(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -190,6 +190,7 @@ func TestRateLimit(t *testing.T) {
 		{"429", spotifysim.Fault{Kind: spotifysim.RateLimited, RetryAfter: 10 * time.Minute}, 10 * time.Minute, spotify.ReasonRateLimited},
 		{"429 in plain text", spotifysim.Fault{Kind: spotifysim.TooManyRequests, RetryAfter: 19056 * time.Second}, 19056 * time.Second, spotify.ReasonRateLimited},
 		{"429 without Retry-After", spotifysim.Fault{Kind: spotifysim.RateLimited}, time.Minute, spotify.ReasonRateLimited},
+		{"503 with Retry-After", spotifysim.Fault{Kind: spotifysim.ServerError, Status: 503, RetryAfter: 10 * time.Minute}, 10 * time.Minute, spotify.ReasonServer},
 		{"quota", spotifysim.Fault{Kind: spotifysim.QuotaExceeded, RetryAfter: 48925 * time.Second}, 48925 * time.Second, spotify.ReasonQuota},
 		{"quota without Retry-After", spotifysim.Fault{Kind: spotifysim.QuotaExceeded}, time.Hour, spotify.ReasonQuota},
 	}
@@ -209,7 +210,7 @@ func TestRateLimit(t *testing.T) {
 				time.Sleep(20*time.Minute + 50*time.Second)
 				state := c.State()
 				refused := w.sim.Requests()[len(w.sim.Requests())-1]
-				if refused.Status != 429 {
+				if refused.Status != 429 && refused.Status != 503 {
 					t.Fatalf("the last request is %+v", refused)
 				}
 				over := refused.At.Add(test.wait)

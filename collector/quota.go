@@ -60,7 +60,7 @@ func NewQuota(j *journal.Journal, clientID string, budget int, clk clock.Clock, 
 // Refusal is the error of a request that is not to be made now.
 type Refusal struct {
 	Until  time.Time // zero: when requests of the last 24 h have aged
-	Reason string    // rate_limited, quota or budget
+	Reason string    // what Until comes from: rate_limited, quota or server; or budget
 }
 
 // Error says what is waited for.
@@ -70,6 +70,8 @@ func (r *Refusal) Error() string {
 		return "the budget of requests for 24 h is used up (SPOTIFY_REQUEST_BUDGET)"
 	case string(spotify.ReasonQuota):
 		return fmt.Sprintf("locked out by Spotify's quota until %s", r.Until.UTC().Format(time.RFC3339))
+	case string(spotify.ReasonServer):
+		return fmt.Sprintf("Spotify's servers are not to be asked until %s", r.Until.UTC().Format(time.RFC3339))
 	default:
 		return fmt.Sprintf("rate-limited by Spotify until %s", r.Until.UTC().Format(time.RFC3339))
 	}
@@ -140,21 +142,25 @@ func (q *Quota) limit(state journal.Quota) float64 {
 }
 
 // Learn takes in what a call has returned: a Retry-After binds everybody from now
-// on, and a lock-out teaches how large the quota really is. err is that of any
-// call of package spotify, or nil. It returns an error only if it cannot store
-// what it has learned.
+// on, be it that of a 503, and a lock-out teaches how large the quota really is.
+// err is that of any call of package spotify, or nil. It returns an error only if
+// it cannot store what it has learned.
 func (q *Quota) Learn(ctx context.Context, err error) error {
-	reason := spotify.ReasonOf(err)
-	if reason != spotify.ReasonRateLimited && reason != spotify.ReasonQuota {
+	failed, ok := asSpotifyError(err)
+	if !ok {
 		return nil
 	}
+	reason := failed.Reason
 	var wait time.Duration
-	if failed, ok := asSpotifyError(err); ok && failed.HasRetryAfter {
+	switch {
+	case failed.HasRetryAfter:
 		wait = failed.RetryAfter
-	} else if reason == spotify.ReasonQuota {
+	case reason == spotify.ReasonQuota:
 		wait = unnamedLockOut
-	} else {
+	case reason == spotify.ReasonRateLimited:
 		wait = unnamedRateLimit
+	default:
+		return nil
 	}
 	// Not all at once, and not a moment before: seconds are cut on the way.
 	wait += time.Second + time.Duration(rand.Int64N(int64(4*time.Second)))
@@ -183,7 +189,7 @@ type QuotaState struct {
 	Used   int       // requests in the last 24 h
 	Limit  int       // what they may be; 0: no limit
 	Until  time.Time // no request before; zero: free to ask
-	Why    string    // rate_limited or quota
+	Why    string    // what Until comes from: rate_limited, quota or server
 	Shared bool      // another program seems to use the developer account
 }
 

@@ -13,7 +13,7 @@ import (
 type Quota struct {
 	Used  int       // requests in the 24 h before now
 	Until time.Time // nobody calls before; zero: free to call
-	Why   string    // what Until comes from: rate_limited, quota
+	Why   string    // what Until comes from: rate_limited, quota, server
 	// Budget is what a lock-out has taught about the real quota, per 24 h, as of
 	// LearnedAt; 0: nothing has been learned.
 	Budget    float64
