@@ -602,3 +602,26 @@ func TestShutdown(t *testing.T) {
 		}
 	})
 }
+
+// TestShutdownAtARetryAfter: what Spotify asks for is kept although the process is
+// stopped at that moment.
+func TestShutdownAtARetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.sim.Fault(spotifysim.Fault{Kind: spotifysim.QuotaExceeded, RetryAfter: 13 * time.Hour, From: time.Now().Add(10 * time.Minute)})
+		ctx, cancel := context.WithCancel(t.Context())
+		w.tamper = func(_ string, r *http.Response) {
+			if r.StatusCode == http.StatusTooManyRequests {
+				cancel()
+			}
+		}
+		j := w.open()
+		if err := w.collector(j, collector.Options{}).Run(ctx); err != nil {
+			t.Error(err)
+		}
+		next, err := collector.NewQuota(j, clientID, budget, clock.Clock{}, nil).State(t.Context())
+		if err != nil || time.Until(next.Until) < 13*time.Hour {
+			t.Errorf("the next process may ask from %v on, %v", next.Until, err)
+		}
+	})
+}

@@ -143,8 +143,8 @@ func (q *Quota) limit(state journal.Quota) float64 {
 
 // Learn takes in what a call has returned: a Retry-After binds everybody from now
 // on, be it that of a 503, and a lock-out teaches how large the quota really is.
-// err is that of any call of package spotify, or nil. It returns an error only if
-// it cannot store what it has learned.
+// err is that of any call of package spotify, or nil. What is learned is stored even
+// if ctx has ended meanwhile. It returns an error only if that fails.
 func (q *Quota) Learn(ctx context.Context, err error) error {
 	failed, ok := asSpotifyError(err)
 	if !ok {
@@ -164,7 +164,7 @@ func (q *Quota) Learn(ctx context.Context, err error) error {
 	}
 	// Not all at once, and not a moment before: seconds are cut on the way.
 	wait += time.Second + time.Duration(rand.Int64N(int64(4*time.Second)))
-	return q.journal.SetQuota(ctx, q.client, func(state *journal.Quota) {
+	return q.journal.SetQuota(context.WithoutCancel(ctx), q.client, func(state *journal.Quota) {
 		now := q.clock.Now()
 		if until := now.Add(wait); until.After(state.Until) {
 			state.Until, state.Why = until, string(reason)
