@@ -254,6 +254,35 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// TestRateLimitOfTokens: no token is renewed before a Retry-After is over either, be
+// it that the accounts service has named it.
+func TestRateLimitOfTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.login("other", w.sim.AddUser("other", "Other"))
+		j := w.open()
+		c := w.start(j, collector.Options{})
+		time.Sleep(50 * time.Minute)
+		// The access tokens live for an hour.
+		w.sim.Fault(spotifysim.Fault{Kind: spotifysim.RateLimited, Endpoint: spotifysim.EndpointToken, RetryAfter: 3 * time.Hour, Count: 1})
+		asked := w.sim.TokenRequests()
+		for range 3 {
+			time.Sleep(time.Hour)
+			c.stop()
+			c = w.start(j, collector.Options{})
+		}
+		if n := w.sim.TokenRequests() - asked; n != 1 {
+			t.Errorf("%d requests for tokens within a Retry-After", n-1)
+		}
+		time.Sleep(time.Hour)
+		for _, a := range c.State().Accounts {
+			if !*a.Up {
+				t.Errorf("it does not go on: %+v", a)
+			}
+		}
+	})
+}
+
 // TestRateLimitThatGoesOn: a 429 that names no time, or none to speak of, is asked
 // about less and less often, like every other failure.
 func TestRateLimitThatGoesOn(t *testing.T) {

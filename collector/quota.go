@@ -77,9 +77,17 @@ func (r *Refusal) Error() string {
 	}
 }
 
-// Before is asked before each request to the Web API, see spotify.Options. It
-// counts the request if it allows it, and returns a *Refusal if not.
+// Before is asked before each request, see spotify.Options. It returns a *Refusal if
+// it does not allow it, and else counts it, unless it is for a token: those do not
+// draw on the budget.
 func (q *Quota) Before(ctx context.Context, endpoint string) error {
+	if endpoint == "token" {
+		state, err := q.State(ctx)
+		if err == nil && !state.Until.IsZero() {
+			err = &Refusal{Until: state.Until, Reason: state.Why}
+		}
+		return err
+	}
 	err := q.journal.Request(ctx, q.client, endpoint, func(state journal.Quota) error {
 		if q.clock.Now().Before(state.Until) {
 			return &Refusal{Until: state.Until, Reason: state.Why}

@@ -284,6 +284,11 @@ func tokenFileError(err error) *Error {
 // if there is one, before anybody uses it. The caller holds the lock.
 func (c *Account) renew(ctx context.Context) (Secret, error) {
 	if !c.unsaved {
+		if c.app.before != nil {
+			if err := c.app.before(ctx, endpointToken); err != nil {
+				return "", err
+			}
+		}
 		source := c.app.oauth.TokenSource(c.app.tokenContext(ctx), &oauth2.Token{RefreshToken: string(c.auth.Token.RefreshToken)})
 		fresh, err := source.Token()
 		if err != nil {

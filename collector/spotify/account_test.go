@@ -80,7 +80,7 @@ func TestNothingActive(t *testing.T) {
 	})
 }
 
-func TestBeforeIsAskedForTheWebAPIOnly(t *testing.T) {
+func TestBeforeIsAskedForEveryRequest(t *testing.T) {
 	var asked []string
 	no := errors.New("not before 12:00")
 	s := &server{accept: func(token string) bool { return token != "ACCESS2" }}
@@ -98,7 +98,7 @@ func TestBeforeIsAskedForTheWebAPIOnly(t *testing.T) {
 	if _, err := account.Player(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"player", "player"}; !slices.Equal(asked, want) {
+	if want := []string{"token", "player", "token", "player"}; !slices.Equal(asked, want) {
 		t.Errorf("asked %v", asked)
 	}
 	if _, err := account.RecentlyPlayed(t.Context(), 0); err != no {
@@ -109,6 +109,17 @@ func TestBeforeIsAskedForTheWebAPIOnly(t *testing.T) {
 	}
 	if n := s.count("recently-played") + s.count("tracks"); n != 0 {
 		t.Errorf("%d requests were sent all the same", n)
+	}
+}
+
+func TestBeforeRefusesANewToken(t *testing.T) {
+	no := errors.New("not before 12:00")
+	s := &server{}
+	account := newApp(t, s, func(o *spotify.Options) {
+		o.Before = func(context.Context, string) error { return no }
+	}).Account(newTokens(t, -time.Hour), "me")
+	if _, err := account.Player(t.Context()); err != no || s.issued > 0 {
+		t.Errorf("got %v and %d tokens", err, s.issued)
 	}
 }
 

@@ -40,10 +40,11 @@ type Options struct {
 	Timeout time.Duration     // of one request with its body, in real time; default 15 s
 	Clock   clock.Clock
 
-	// Before is asked right before every request to the Web API, with its
-	// endpoint (see EndpointFromContext); requests to the accounts service
-	// are not asked for. Its error refuses the request and is returned as
-	// it is. Nil lets everything pass.
+	// Before is asked right before every request to the Web API, and before
+	// a token is renewed for one, with its endpoint (see
+	// EndpointFromContext). It is not asked for the code of a login, which
+	// would not live any longer. Its error refuses the request and is
+	// returned as it is. Nil lets everything pass.
 	Before func(ctx context.Context, endpoint string) error
 
 	Log *slog.Logger // nil discards
