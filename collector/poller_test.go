@@ -364,6 +364,55 @@ func TestQuotaExceeded(t *testing.T) {
 	}
 }
 
+// TestQuotaExceededAgain: lock-outs that say nothing new take nothing more of the
+// budget, which would need months to recover.
+func TestQuotaExceededAgain(t *testing.T) {
+	const pause = 13 * time.Hour
+	tests := []struct {
+		name   string
+		first  int           // requests before the first lock-out
+		idle   time.Duration // from the end of each lock-out to the first request
+		then   int           // requests before the next one
+		limit  int           // after all of them
+		shared bool
+	}{
+		{"it goes on", 900, time.Second, 1, 720, false},
+		{"somebody else uses all of it every day", 100, 10 * time.Minute, 60, 400, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				quota := collector.NewQuota(newWorld(t).open(), clientID, budget, clock.Clock{}, nil)
+				ask := func(n int, every time.Duration) {
+					for range n {
+						time.Sleep(every)
+						if err := quota.Before(t.Context(), "recently_played"); err != nil {
+							t.Fatal(err)
+						}
+					}
+					lockOut := &spotify.Error{Status: 429, Reason: spotify.ReasonQuota, HasRetryAfter: true, RetryAfter: pause}
+					if err := quota.Learn(t.Context(), lockOut); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ask(test.first, 80*time.Second)
+				for range 8 {
+					state, err := quota.State(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Until(state.Until) + test.idle)
+					ask(test.then, time.Minute)
+				}
+				state, err := quota.State(t.Context())
+				if err != nil || state.Limit != test.limit || state.Shared != test.shared {
+					t.Errorf("%+v, %v; want a limit of %d", state, err, test.limit)
+				}
+			})
+		})
+	}
+}
+
 // TestBudget: however small the budget and however much is listened to, it is never
 // exceeded, and it is recently-played that is asked while there is any.
 func TestBudget(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	// sharedBelow: locked out at less than this share of the budget, somebody else
 	// must be calling with the same developer account.
 	sharedBelow = 0.5
+	// sameLockOut is for how long behind the end of a lock-out another one is still
+	// the same: whatever was too much, it was before.
+	sameLockOut = 5 * time.Minute
 	// What to wait when a 429 does not say.
 	unnamedRateLimit = time.Minute
 	unnamedLockOut   = time.Hour
@@ -174,18 +177,24 @@ func (q *Quota) Learn(ctx context.Context, err error) error {
 	wait += time.Second + time.Duration(rand.Int64N(int64(4*time.Second)))
 	return q.journal.SetQuota(context.WithoutCancel(ctx), q.client, func(state *journal.Quota) {
 		now := q.clock.Now()
+		goesOn := state.Why == string(spotify.ReasonQuota) && now.Sub(state.Until) < sameLockOut
 		if until := now.Add(wait); until.After(state.Until) {
 			state.Until, state.Why = until, string(reason)
 		}
 		if reason != spotify.ReasonQuota || q.budget == 0 {
 			return
 		}
+		if goesOn {
+			state.LearnedAt = now // no clean day
+			return
+		}
 		limit := q.limit(*state)
 		state.Shared = float64(state.Used) < sharedBelow*limit
 		state.Budget = max(1, min(limit, afterLockOut*float64(state.Used)))
 		if state.Shared {
-			// Nothing is known of what the others take: keep a usable minimum.
-			state.Budget = max(state.Budget, sharedBelow*limit*afterLockOut)
+			// Nothing is known of what the others take: keep a usable minimum, which the
+			// next lock-outs of theirs do not lower.
+			state.Budget = max(state.Budget, min(limit, sharedBelow*afterLockOut*float64(q.budget)))
 		}
 		state.LearnedAt = now
 		q.log.Warn("locked out by Spotify's quota", "until", state.Until, "requests_24h", state.Used, "budget", int(state.Budget), "shared", state.Shared)
