@@ -459,6 +459,56 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestBudgetOfHeavyListeners: who listens all day and night, on a budget that does
+// not do for a look at every item, loses nothing to the looks.
+func TestBudgetOfHeavyListeners(t *testing.T) {
+	tests := []struct {
+		name     string
+		accounts int
+		budget   int
+		learned  float64
+	}{
+		{"a family of five", 5, 1000, 0},
+		{"a small budget", 1, 100, 0},
+		{"a small budget that a lock-out has taught", 1, 1000, 100},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				users := []*spotifysim.User{w.user}
+				for n := range test.accounts - 1 {
+					alias := fmt.Sprint("other", n)
+					user := w.sim.AddUser(alias, alias)
+					w.login(alias, user)
+					users = append(users, user)
+				}
+				for _, user := range users {
+					user.Now().Repeat("context").Play(trackA, trackB, trackC, trackD)
+				}
+				j := w.open()
+				if err := j.SetQuota(t.Context(), clientID, func(q *journal.Quota) { q.Budget, q.LearnedAt = test.learned, time.Now() }); err != nil {
+					t.Fatal(err)
+				}
+				w.start(j, collector.Options{Quota: collector.NewQuota(j, clientID, test.budget, clock.Clock{}, nil)})
+				time.Sleep(20 * time.Hour)
+				last := map[*spotifysim.User]time.Time{}
+				for _, r := range w.sim.Requests() {
+					if r.Endpoint == spotifysim.EndpointRecentlyPlayed {
+						last[r.User] = r.At
+					}
+				}
+				// They use up a budget for a day in half of one, if they are not held back.
+				for _, user := range users {
+					if since := time.Since(last[user]); since > time.Hour {
+						t.Errorf("%s: no list for %v", user.ID(), since)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestLoggedOut: a login that has ended is not tried again and again, its state is
 // kept, and a new login is picked up.
 func TestLoggedOut(t *testing.T) {

@@ -49,6 +49,7 @@ type Quota struct {
 	mu     sync.Mutex
 	made   []time.Time // requests of the last 24 h, oldest first, as far as known here; unless there is no limit
 	synced time.Time   // when made was read from the journal
+	last   float64     // the limit at the last request that was allowed
 }
 
 // NewQuota returns the quota of a client id with a budget of so many requests per
@@ -91,22 +92,24 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 		}
 		return err
 	}
+	var limit float64
 	err := q.journal.Request(ctx, q.client, endpoint, func(state journal.Quota) error {
 		if q.clock.Now().Before(state.Until) {
 			return &Refusal{Until: state.Until, Reason: state.Why}
 		}
-		limit := q.limit(state)
+		limit = q.limit(state)
 		if limit == 0 {
 			return nil
 		}
+		most := limit
 		switch endpoint {
 		case "recently_played", "me":
 		case "player":
-			limit -= playerReserve(limit)
+			most -= playerReserve(limit)
 		default:
-			limit -= 2 * playerReserve(limit)
+			most -= 2 * playerReserve(limit)
 		}
-		if float64(state.Used)+1 > limit {
+		if float64(state.Used)+1 > most {
 			return &Refusal{Reason: refusedBudget}
 		}
 		return nil
@@ -114,6 +117,7 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 	if err == nil && q.budget > 0 {
 		q.mu.Lock()
 		defer q.mu.Unlock()
+		q.last = limit
 		q.made = append(q.made, q.clock.Now())
 		for q.clock.Now().Sub(q.made[0]) >= 24*time.Hour {
 			q.made = q.made[1:]
@@ -137,6 +141,14 @@ func (q *Quota) within(ctx context.Context, d time.Duration) (int, error) {
 	}
 	first, _ := slices.BinarySearchFunc(q.made, now.Add(-d), time.Time.Compare)
 	return len(q.made) - first, nil
+}
+
+// lastLimit is limit as of the last request, 0 if there was none: it need not be
+// read for every poll.
+func (q *Quota) lastLimit() float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.last
 }
 
 // limit is how many requests a day it takes at this moment; 0: no limit.

@@ -90,7 +90,9 @@ func (p *poller) planLook(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	p.player.why = "playing"
-	if through := p.tracker.Open.through(); !through.IsZero() {
+	// With no room for looks every few minutes there is none for all ends either:
+	// they would leave recently-played nothing for the rest of the day.
+	if through := p.tracker.Open.through(); !through.IsZero() && wait <= longestPlaying {
 		if look := through.Add(afterEnd); look.After(now) && look.Before(p.player.due.Add(shortestPlaying/3)) {
 			p.player.due, p.player.why = look, "the item's end"
 		}
@@ -124,12 +126,13 @@ func (p *poller) planList(now time.Time) {
 
 // listEvery is how often the budget has room for recently-played.
 func (p *poller) listEvery() time.Duration {
-	if p.options.Quota.budget == 0 {
+	limit := p.options.Quota.lastLimit()
+	if limit == 0 {
 		return 0
 	}
 	p.Collector.mu.Lock()
 	defer p.Collector.mu.Unlock()
-	return time.Duration(24 * float64(time.Hour) * float64(len(p.pollers)) / (listShare * float64(p.options.Quota.budget)))
+	return time.Duration(24 * float64(time.Hour) * float64(len(p.pollers)) / (listShare * limit))
 }
 
 // idle is for how long nothing has played, 0 if something does.
