@@ -54,3 +54,22 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportMetric(float64(ready)/float64(encoding), "ratio")
 	b.ReportMetric(float64(b.N*len(entries))/encoding.Seconds(), "plays/s")
 }
+
+// BenchmarkIdle is a look at an outbox that is empty, of which a day has 17,280.
+func BenchmarkIdle(b *testing.B) {
+	j := openJournal(b)
+	reports := evenings(50)
+	for i := range reports {
+		reports[i].Witness, reports[i].MSPlayed = journal.RecentlyPlayed, -1
+	}
+	if _, err := j.Record(b.Context(), "me", journal.Witnessed{Reports: reports, Page: &journal.Page{FetchedAt: evening}}); err != nil {
+		b.Fatal(err)
+	}
+	e := inMemory(b, &memory{}, j)
+	drain(b, e)
+	for b.Loop() {
+		if _, err := e.Step(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -30,6 +30,7 @@ func (e *Exporter) deleted(err error, n int) error {
 	if err != nil {
 		return e.refused(err)
 	}
+	e.sent = true
 	e.succeeded(func(s *State) { s.PointsDeleted += uint64(n) })
 	return nil
 }

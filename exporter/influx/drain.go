@@ -261,6 +261,7 @@ func (e *Exporter) write(ctx context.Context, batch []encoded) error {
 		}
 		return e.refused(err)
 	}
+	e.sent = true
 	e.succeeded(func(s *State) { s.PointsWritten += lines })
 	if lines >= auditLines {
 		e.auditSoon()

@@ -115,6 +115,8 @@ type Exporter struct {
 	maxRequest int       // bytes; falls when a server takes less
 	influxQL   bool      // deletes go to /query: the server is a 1.8
 	held       map[string]*heldPage
+	heldAt     time.Time // when all pages were asked for last
+	sent       bool      // something, since the pages were looked at
 	auditAt    time.Time // when what InfluxDB shows is counted next
 	forgets    bool      // the bucket does not keep points for ever
 	rejections throttle

@@ -10,21 +10,25 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
-// heldInterval is how often InfluxDB is asked for the plays of a page that has not changed.
+// heldInterval is how often pages are looked at and InfluxDB is asked for their plays
+// while nothing is sent.
 const heldInterval = 10 * time.Minute
 
 // heldPage is what has been asked about an account's page.
 type heldPage struct {
 	points []int64 // times of its plays that the journal holds, ns
 	listed int
-	asked  time.Time
 }
 
-// askHeld asks InfluxDB which plays of Spotify's last page it holds, for the
-// accounts whose page has changed or has not been asked about for a while. The
-// error is one of the journal; that InfluxDB does not tell is no failure, since
-// the token need not be one that may read.
+// askHeld asks InfluxDB which plays of Spotify's last page it holds: when something was
+// sent, as what a new page brings is, for the accounts whose page has changed, and for
+// all once in a while. The error is one of the journal; that InfluxDB does not tell is
+// no failure, since the token need not be one that may read.
 func (e *Exporter) askHeld(ctx context.Context) error {
+	all := e.now().Sub(e.heldAt) >= heldInterval
+	if !all && !e.sent {
+		return nil
+	}
 	accounts, err := e.options.Journal.Accounts(ctx)
 	if err != nil {
 		return err
@@ -36,10 +40,10 @@ func (e *Exporter) askHeld(ctx context.Context) error {
 		}
 		points := exported(page.Held)
 		last := e.held[account]
-		if last != nil && slices.Equal(last.points, points) && last.listed == page.Listed && e.now().Sub(last.asked) < heldInterval {
+		if !all && last != nil && slices.Equal(last.points, points) && last.listed == page.Listed {
 			continue
 		}
-		e.held[account] = &heldPage{points: points, listed: page.Listed, asked: e.now()}
+		e.held[account] = &heldPage{points: points, listed: page.Listed}
 		// Plays that are kept from InfluxDB are not missing there.
 		var ratio *float64
 		if listed := page.Listed - len(page.Held) + len(points); listed > 0 {
@@ -57,6 +61,10 @@ func (e *Exporter) askHeld(ctx context.Context) error {
 			}
 			s.HeldRatio[account] = *ratio
 		})
+	}
+	e.sent = false
+	if all {
+		e.heldAt = e.now()
 	}
 	return nil
 }

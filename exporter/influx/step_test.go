@@ -197,6 +197,52 @@ func TestNoAnswerIsWaitedForForEver(t *testing.T) {
 	}
 }
 
+// InfluxDB is asked for the plays of a page as soon as they are sent, and every ten
+// minutes while nothing is.
+func TestHeldPlaysAreAskedForWhenSomethingIsSent(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
+		asked := 0
+		m := &memory{fault: func(_ *http.Request, body string) (*http.Response, error) {
+			if strings.Contains(body, "keep(columns") {
+				asked++
+			}
+			return nil, nil
+		}}
+		page := func(n int) {
+			t.Helper()
+			report := heard(n, time.Now())
+			report.Witness, report.MSPlayed = journal.RecentlyPlayed, -1
+			if _, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: []journal.Report{report}, Page: &journal.Page{FetchedAt: time.Now()}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page(1)
+		e := inMemory(t, m, j)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		within := func(d time.Duration, want int) {
+			t.Helper()
+			m.mu.Lock()
+			before := asked
+			m.mu.Unlock()
+			time.Sleep(d)
+			synctest.Wait()
+			if n := asked - before; n != want {
+				t.Errorf("asked %d times in %v, want %d", n, d, want)
+			}
+		}
+		within(time.Minute, 1)
+		within(time.Hour, 6)
+		page(2)
+		within(10*time.Second, 1)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Once writing has worked, a 400 to everything is not the fault of the entries.
 func TestNothingIsRejectedWhileEmptyWritesAreRefused(t *testing.T) {
 	inBubble(t, 20, func(t *testing.T, j *journal.Journal) {
