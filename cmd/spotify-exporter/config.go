@@ -236,7 +236,7 @@ func (env *environment) check(needed need) (config, []error) {
 	}
 	c.WebListenAddress = env.WebListenAddress
 	if !isListenAddress(env.WebListenAddress) {
-		wrong(given("WEB_LISTEN_ADDRESS", "must be host:port or :port, with a port from 0 (any free one) to 65535", env.WebListenAddress))
+		wrong(errListenAddress(env.WebListenAddress))
 	}
 	c.WebConfigFile = env.WebConfigFile
 	c.NowPlayingInfo, err = boolean("NOW_PLAYING_INFO", env.NowPlayingInfo)
@@ -405,6 +405,10 @@ func boolean(name, value string) (bool, error) {
 		return false, nil
 	}
 	return false, given(name, "must be true or false", value)
+}
+
+func errListenAddress(address string) error {
+	return given("WEB_LISTEN_ADDRESS", "must be host:port or :port, with a port from 0 (any free one) to 65535", address)
 }
 
 func isListenAddress(address string) bool {

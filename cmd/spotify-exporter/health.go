@@ -9,13 +9,17 @@ import (
 
 type healthCommand struct{}
 
-// Run succeeds if an exporter with this configuration serves on this machine.
+// Run succeeds if an exporter serves on this machine at the configured address. What
+// else is configured may be wrong by now, and is no sign of bad health.
 func (healthCommand) Run(ctx context.Context, p *program) error {
-	config, err := loadConfig(anyConfig)
+	env, err := readEnvironment()
 	if err != nil {
 		return err
 	}
-	if err := prom.Probe(ctx, config.WebListenAddress); err != nil {
+	if !isListenAddress(env.WebListenAddress) {
+		return usageError{errListenAddress(env.WebListenAddress)}
+	}
+	if err := prom.Probe(ctx, env.WebListenAddress); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, "healthy")

@@ -137,7 +137,9 @@ func TestRun(t *testing.T) {
 	// Everything else works beside it.
 	address := strings.TrimPrefix(d.URL, "http://")
 	t.Setenv("WEB_LISTEN_ADDRESS", address)
+	t.Setenv("INFLUX_TOKEN_FILE", filepath.Join(t.TempDir(), "gone")) // the daemon serves all the same
 	command(t, exitDone, "health")
+	t.Setenv("INFLUX_TOKEN_FILE", "")
 	if out, _ := commandAt(t, clk, exitDone, "check"); !strings.Contains(out, "run serves on "+address) {
 		t.Errorf("check beside run:\n%s", out)
 	}
