@@ -118,9 +118,15 @@ func joined(err error) []error {
 	return lines
 }
 
-// newLogger returns a logger that writes to stderr as configured.
+// newLogger returns a logger that writes to stderr as configured. Durations are
+// "1m30s" in JSON too, and not 90000000000.
 func (p *program) newLogger(level slog.Level, format string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if format == "json" || format == "" && !isTerminal(p.stderr) {
 		return slog.New(slog.NewJSONHandler(p.stderr, options))
 	}

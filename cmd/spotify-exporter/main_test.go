@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"reflect"
@@ -113,6 +114,16 @@ func TestUsage(t *testing.T) {
 		if out, errs := command(t, exitUsage, args...); out != "" || errs == "" {
 			t.Errorf("%v: stdout %q, stderr %q", args, out, errs)
 		}
+	}
+}
+
+// TestLogForPeople has what every container logs: JSON, which people read all the same.
+func TestLogForPeople(t *testing.T) {
+	var errs output
+	p := &program{stderr: &errs}
+	p.newLogger(slog.LevelInfo, "json").Warn("not now", "retry_in", 90*time.Second)
+	if !strings.Contains(errs.String(), `"retry_in":"1m30s"`) {
+		t.Errorf("logged %s", errs.String())
 	}
 }
 
