@@ -103,7 +103,7 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if j.db, err = openDatabase(path, "rw"); err != nil {
 		return nil, err
 	}
-	if j.writer, err = j.db.Conn(ctx); err != nil {
+	if j.writer, err = firstConn(ctx, j.db); err != nil {
 		return nil, errors.Join(explainSQLite(path, err), j.db.Close())
 	}
 	if err := j.migrate(ctx); err != nil {
@@ -171,6 +171,22 @@ func openDatabase(path, mode string) (*sql.DB, error) {
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	return db, nil
+}
+
+// firstConn makes the connection that makes the file a journal. SQLite waits for
+// others when it writes, but not when it changes a file's journal_mode.
+func firstConn(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	for began := time.Now(); ; {
+		conn, err := db.Conn(ctx)
+		if failed, ok := errors.AsType[*sqlite.Error](err); !ok || failed.Code()&0xff != sqlite3.SQLITE_BUSY || time.Since(began) > busyTimeout {
+			return conn, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // migrate brings the schema up to date, each step in a transaction of its own.

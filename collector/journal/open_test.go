@@ -326,6 +326,37 @@ func TestLockIsForOneProcess(t *testing.T) {
 	}
 }
 
+// SQLite does not wait by itself to become a journal.
+func TestOpenWaitsForWhoMakesTheSameFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	released := make(chan error)
+	time.AfterFunc(100*time.Millisecond, func() {
+		_, err := db.Exec("ROLLBACK")
+		released <- err
+	})
+	j, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+	if j != nil {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestTwoProcessesWriteAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db") // which they make at once, too
 	const each = 150
