@@ -83,7 +83,7 @@ func (o *openPlay) shift(by time.Duration) {
 	}
 }
 
-// missed is a look at a player without anything. It tells whether the play is to
+// missed is a look at a player that names no item. It tells whether the play is to
 // be given up: not at once, since its device may be back in a moment.
 func (o *openPlay) missed(now time.Time) bool {
 	if o.MissedAt.IsZero() {

@@ -23,7 +23,8 @@ const (
 	// (median) after the sound stopped.
 	logout = 10 * time.Minute
 	// overlook is for how long an item may be missing from the player's answers, as
-	// it is while a device changes its network, before its play is given up.
+	// it is while a device changes its network, or when Spotify does not name it for
+	// a moment, before its play is given up.
 	overlook = 2 * time.Minute
 	// listedFrom is what a play must have to be in recently-played, as a rule.
 	listedFrom = 30 * time.Second
@@ -171,7 +172,7 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		t.begin(p, item, now, position, known, false)
 		return nil
 	case !visible:
-		if !p.Active && !open.missed(now) {
+		if p.Item == nil && p.Kind != "ad" && !open.missed(now) {
 			return nil
 		}
 		t.leave()

@@ -218,6 +218,11 @@ func TestTracker(t *testing.T) {
 		setup:  func(w *world, at time.Time) { w.flap(at.Add(minutes(4)), time.Minute) },
 		want:   []string{"Episode trackdone"},
 	}, {
+		name:   "something without an item for a look or two",
+		script: func(m moment) { m.Play(trackB, trackC) },
+		setup:  func(w *world, at time.Time) { w.blank(at.Add(90*time.Second), time.Minute) },
+		want:   []string{"B trackdone", "C trackdone"},
+	}, {
 		name:   "old answers for two minutes",
 		script: func(m moment) { m.Play(trackB, trackC) },
 		setup: func(w *world, at time.Time) {
@@ -354,9 +359,23 @@ func endError(t testing.TB, j *journal.Journal, p *journal.Play) time.Duration {
 
 // flap lets the player be gone for a while.
 func (w *world) flap(from time.Time, d time.Duration) {
+	w.during(from, d, func(r *http.Response) { r.StatusCode, r.Body, r.ContentLength = http.StatusNoContent, http.NoBody, 0 })
+}
+
+// blank lets the player play for a while what it does not name.
+func (w *world) blank(from time.Time, d time.Duration) {
+	w.during(from, d, func(r *http.Response) {
+		replace(w.t, r, func([]byte) []byte {
+			return []byte(`{"is_playing":true,"currently_playing_type":"unknown","item":null,"progress_ms":0,"device":{"name":"Desk","type":"Computer"}}`)
+		})
+	})
+}
+
+// during changes what the player answers for a while.
+func (w *world) during(from time.Time, d time.Duration, change func(r *http.Response)) {
 	w.tamper = func(endpoint string, r *http.Response) {
 		if now := time.Now(); endpoint == spotifysim.EndpointPlayer && !now.Before(from) && now.Before(from.Add(d)) {
-			r.StatusCode, r.Body, r.ContentLength = http.StatusNoContent, http.NoBody, 0
+			change(r)
 		}
 	}
 }
