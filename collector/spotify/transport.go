@@ -12,12 +12,19 @@ import (
 // NewTransport returns the http.Transport that an App uses when it is given
 // none: the proxy of the environment, and a limit for every phase that the
 // timeout of the whole request should not have to end.
+//
+// It speaks HTTP/1.1, where a request that times out takes its connection with
+// it. One of HTTP/2 is used again, and a router that has forgotten it, or a new
+// address, would fail every request until TCP gives up after a quarter of an
+// hour. One request at a time has nothing to gain from HTTP/2.
 func NewTransport() *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 5 * time.Second,
-		ForceAttemptHTTP2:   true,
+		Protocols:           &protocols,
 		MaxIdleConns:        4,
 		IdleConnTimeout:     90 * time.Second,
 	}

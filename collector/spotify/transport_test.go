@@ -2,9 +2,15 @@ package spotify_test
 
 import (
 	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,5 +64,63 @@ func TestOwnTransport(t *testing.T) {
 	server.Close()
 	if _, err := account.Player(t.Context()); spotify.ReasonOf(err) != spotify.ReasonNetwork {
 		t.Errorf("a server that is gone: %v", err)
+	}
+}
+
+// TestAConnectionThatHasDied: what is sent over it arrives nowhere, and nobody says
+// so. It costs one request.
+func TestAConnectionThatHasDied(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	listener := &mortalListener{Listener: server.Listener}
+	server.Listener = listener
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+
+	transport := spotify.NewTransport()
+	defer transport.CloseIdleConnections()
+	transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
+	app := newApp(t, transport, func(o *spotify.Options) { o.APIURL = server.URL + "/v1/" })
+	account := app.Account(newTokens(t, time.Hour), "me")
+	if _, err := account.Player(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	listener.deaf.Store(listener.accepted.Load())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := account.Player(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the first request: %v", err)
+	}
+	if _, err := account.Player(t.Context()); err != nil {
+		t.Errorf("the second request: %v", err)
+	}
+}
+
+// mortalListener accepts connections the first of which can go deaf.
+type mortalListener struct {
+	net.Listener
+	accepted, deaf atomic.Int32
+}
+
+func (l *mortalListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return &mortalConn{conn, l, l.accepted.Add(1)}, err
+}
+
+type mortalConn struct {
+	net.Conn
+	listener *mortalListener
+	number   int32
+}
+
+func (c *mortalConn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || c.number > c.listener.deaf.Load() {
+			return n, err
+		}
 	}
 }
