@@ -137,6 +137,26 @@ func TestPartOfAPage(t *testing.T) {
 	})
 }
 
+// TestAGapBehindPartOfAPage: a row that cannot be read hides no gap.
+func TestAGapBehindPartOfAPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		w.serve(rows(50, 50, w.began.Add(-10*time.Hour)))
+		w.start(j, collector.Options{})
+		time.Sleep(time.Hour)
+		page := rows(50, 200, w.began)
+		page[7].Track = nil
+		w.serve(page)
+		time.Sleep(2 * time.Hour)
+		w.serve(rows(50, 220, w.began.Add(time.Hour)))
+		time.Sleep(2 * time.Hour)
+		if gaps, err := j.Gaps(t.Context(), "me"); err != nil || len(gaps) != 1 {
+			t.Errorf("gaps: %+v, %v", gaps, err)
+		}
+	})
+}
+
 const recordedAnswers = "../../shared/data/api"
 
 // answers are the recorded answers of an endpoint.

@@ -158,10 +158,7 @@ func (p *poller) list(ctx context.Context) error {
 		for i := range page.Plays {
 			reports[i] = reportOf(&page.Plays[i], p.silences)
 		}
-		witnessed := journal.Witnessed{Reports: reports}
-		if err == nil { // a page that could be read in part says nothing of gaps
-			witnessed.Page = &journal.Page{FetchedAt: page.ReceivedAt, Full: len(reports) >= pageLimit}
-		}
+		witnessed := journal.Witnessed{Reports: reports, Page: &journal.Page{FetchedAt: page.ReceivedAt, Full: page.Rows >= pageLimit}}
 		recorded, failed := p.options.Journal.Record(ctx, p.alias, witnessed)
 		if failed != nil {
 			return &journalError{failed}

@@ -156,7 +156,7 @@ func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (p Page, err
 		p.ReceivedAt = a.receivedAt
 		digest := c.app.digest(a.body.Bytes())
 		if p.Unchanged = digest == known; !p.Unchanged {
-			if p.Plays, err = decodeRecentlyPlayed(a.body.Bytes()); err != nil {
+			if p.Plays, p.Rows, err = decodeRecentlyPlayed(a.body.Bytes()); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 type Page struct {
 	Unchanged  bool   // the body is the one of the known digest; Plays was not read
 	Plays      []Play // newest first
+	Rows       int    // that it has, those that could not be read included
 	Digest     Digest
 	ReceivedAt time.Time // see Player.ReceivedAt
 }
@@ -43,17 +44,17 @@ type recentlyPlayedJSON struct {
 	} `json:"items"`
 }
 
-// decodeRecentlyPlayed reads a page. If rows lack what makes them a play, it
-// returns all others and an error that names what is missing where.
-func decodeRecentlyPlayed(body []byte) ([]Play, error) {
+// decodeRecentlyPlayed reads a page and counts its rows. If some lack what makes
+// them a play, it returns all others and an error that names what is missing where.
+func decodeRecentlyPlayed(body []byte) (plays []Play, rows int, err error) {
 	var j recentlyPlayedJSON
 	if err := decode(body, &j); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if j.Items == nil {
-		return nil, errors.New("items: missing")
+		return nil, 0, errors.New("items: missing")
 	}
-	plays := make([]Play, 0, len(j.Items))
+	plays = make([]Play, 0, len(j.Items))
 	var errs []error
 	for i, row := range j.Items {
 		playedAt, err := time.Parse(time.RFC3339, row.PlayedAt)
@@ -68,5 +69,5 @@ func decodeRecentlyPlayed(body []byte) ([]Play, error) {
 		}
 		plays = append(plays, Play{Item: item, PlayedAt: playedAt.UTC(), Context: row.Context.context()})
 	}
-	return plays, errors.Join(errs...)
+	return plays, len(j.Items), errors.Join(errs...)
 }
