@@ -385,14 +385,18 @@ func aliases(list string) ([]string, error) {
 	return accounts, nil
 }
 
-// address checks the URL of a server. What may hold a password is not repeated.
+// address checks the URL of a server. What may hold a password or a token is not
+// repeated.
 func address(name, value string) (string, error) {
+	const rule = "http:// or https://, a host, and at most a path"
 	u, err := url.Parse(value)
 	switch {
 	case strings.Contains(value, "@"):
 		return "", fmt.Errorf("%s: must be without user and password", name)
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return "", given(name, "must be http:// or https://, a host, and at most a path", value)
+	case strings.ContainsAny(value, "?#"):
+		return "", fmt.Errorf("%s: must be without ? and #: %s", name, rule)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", given(name, "must be "+rule, value)
 	}
 	return value, nil
 }

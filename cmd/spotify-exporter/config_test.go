@@ -69,6 +69,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		{map[string]string{"COUNT_FROM": "2h"}, `COUNT_FROM: must be a duration from 1s to 10m (got "2h")`},
 		{influx("INFLUX_URL", "localhost:8086"), `INFLUX_URL: must be http:// or https://`},
 		{influx("INFLUX_URL", "http://anna:hidden@localhost:8086"), `INFLUX_URL: must be without user and password`},
+		{influx("INFLUX_URL", "http://localhost:8086/?token=hidden"), `INFLUX_URL: must be without ? and #: http:// or https://, a host, and at most a path`},
 		{influx("INFLUX_URL", ""), `INFLUX_URL: required if another INFLUX_ variable is set`},
 		{influx("INFLUX_ORG", ""), `INFLUX_ORG: required`},
 		{influx("INFLUX_BUCKET", ""), `INFLUX_BUCKET: required`},

@@ -171,7 +171,7 @@ func demoConfig(dir string, filled bool) (*config, error) {
 		InfluxBucket:     env.InfluxBucket,
 		InfluxToken:      influx.InfluxToken,
 		InfluxTokenFile:  influx.InfluxTokenFile,
-		Warnings:         []string{"This is the demo: Spotify is simulated, and its clock is fast."},
+		Warnings:         []string{"This is the demo: Spotify is simulated, and the clock may be fast."},
 	}
 	c.APIURL, c.AccountsURL = spotifysim.URLs("http://spotify.invalid")
 	return c, nil
