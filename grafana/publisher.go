@@ -575,8 +575,12 @@ func (p *Publisher) untilDue() time.Duration {
 	if err != nil || nextErr != nil || next != nil || k.Published == nil {
 		return 0 // Publish says what is wrong
 	}
+	wait := time.Until(k.Published.At.Add(p.options.Interval))
+	if wait > p.options.Interval {
+		return 0 // that was a clock that went ahead
+	}
 	p.succeeded(k.Published)
-	return time.Until(k.Published.At.Add(p.options.Interval))
+	return wait
 }
 
 func (p *Publisher) succeeded(published *Published) {

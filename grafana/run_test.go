@@ -114,6 +114,21 @@ func TestRunAfterOthers(t *testing.T) {
 	})
 }
 
+// A machine whose clock was years ahead for a while does not wait for that time to come.
+func TestRunAfterAWrongClock(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(30 * 365 * 24 * time.Hour)
+		newHarness(t, func(o *grafana.Options) { o.Dir = dir }).publish(t)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := running(t, func(o *grafana.Options) { o.Dir = dir })
+		if at := h.State().Published.At; !at.Equal(time.Now()) {
+			t.Errorf("published at %s, and not again now, %s", at, time.Now())
+		}
+	})
+}
+
 // Grafana is away for an hour, from the start or just when the old snapshot has been
 // deleted. Nothing but the log and the metrics show it, and soon after it is back
 // visitors get what they should.
