@@ -30,9 +30,9 @@ var ErrPassword = errors.New("this password is not the one that Grafana knows")
 // NewIssuer returns an Issuer for the Grafana at an address, such as
 // http://localhost:3000.
 func NewIssuer(address, user, password, userAgent string, transport http.RoundTripper) (*Issuer, error) {
-	base, err := url.Parse(address)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return nil, errors.New("must be an address such as http://localhost:3000")
+	base, err := serverURL("--grafana", address)
+	if err != nil {
+		return nil, err
 	}
 	return &Issuer{user: user, password: password, base: base, userAgent: userAgent, transport: transport}, nil
 }

@@ -44,6 +44,11 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 	if c.GrafanaGroup < 0 {
 		return usageError{fmt.Errorf("--grafana-group: must be the id of a group (got %d)", c.GrafanaGroup)}
 	}
+	if c.Grafana != "" {
+		if _, err := address("--grafana", c.Grafana); err != nil {
+			return usageError{err}
+		}
+	}
 	c.OperatorToken = cmp.Or(c.OperatorToken, filepath.Join(c.To, influxOperatorFile))
 	env, err := readEnvironment()
 	if err != nil {
@@ -196,7 +201,7 @@ func (s *setup) grafana(ctx context.Context) error {
 	}
 	issuer, err := grafana.NewIssuer(s.Grafana, adminUser, password, userAgent(), http.DefaultTransport)
 	if err != nil {
-		return usageError{fmt.Errorf("--grafana: %w (got %q)", err, s.Grafana)}
+		return err
 	}
 	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "run takes the new one when it publishes next", 0, issuer}
 	err = s.issue(ctx, t)

@@ -401,6 +401,21 @@ func TestSetupUsage(t *testing.T) {
 		}
 	}
 	command(t, exitUsage, "setup")
+
+	setEnvironment(t, map[string]string{"INFLUX_URL": "http://127.0.0.1:1", "INFLUX_ORG": "home", "INFLUX_BUCKET": "spotify"})
+	for wrong, want := range map[string]string{
+		"grafana:3000":                     "--grafana: must be http:// or https://",
+		"http://admin:hidden@grafana:3000": "--grafana: must be without user and password",
+	} {
+		dir := filepath.Join(t.TempDir(), "tokens")
+		_, errs := command(t, exitUsage, "setup", "--to", dir, "--grafana", wrong)
+		if !strings.Contains(errs, want) || strings.Contains(errs, "hidden") {
+			t.Errorf("--grafana %s: %s", wrong, errs)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("--grafana %s: setup has begun before it said so", wrong)
+		}
+	}
 }
 
 // A server that breaks off the answer to onboarding has done it all the same.
@@ -498,9 +513,6 @@ func TestSetupOfGrafana(t *testing.T) {
 	}
 	if out := setUp(t, exitFailed, dir, "--grafana", "http://"+freeAddress(t)); !strings.Contains(out, "Grafana did not answer") {
 		t.Errorf("no Grafana: %s", out)
-	}
-	if out := setUp(t, exitUsage, dir, "--grafana", "grafana:3000"); !strings.Contains(out, "--grafana: must be an address") {
-		t.Errorf("no address: %s", out)
 	}
 }
 
