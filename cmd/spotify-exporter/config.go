@@ -441,12 +441,16 @@ func unknownVariables(environ []string) (warnings []string) {
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		ours := strings.HasPrefix(name, "SPOTIFY_") || strings.HasPrefix(name, "INFLUX_") || strings.HasPrefix(name, "GRAFANA_") || strings.HasPrefix(name, "SNAPSHOT_")
-		if !ours || slices.Contains(known, name) || slices.Contains(stack, name) || serviceLink.MatchString(name) {
+		if slices.Contains(known, name) || slices.Contains(stack, name) || serviceLink.MatchString(name) {
+			continue
+		}
+		closest := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+		away := distance(name, closest)
+		if !ours && away > 1 {
 			continue
 		}
 		warning := name + " is set but has no meaning here"
-		closest := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-		if distance(name, closest) <= 3 {
+		if away <= 3 {
 			warning += ": is " + closest + " meant?"
 		}
 		warnings = append(warnings, warning)

@@ -140,14 +140,17 @@ func TestSecretFile(t *testing.T) {
 
 func TestUnknownVariables(t *testing.T) {
 	got := unknownVariables([]string{
+		"WEB_LISTEN_ADRESS=:1", "DATADIR=x", "TZ=UTC", "LOGNAME=me", "LANG=C", "PWD=/", "XDG_DATA_DIRS=x", "LOG_FILE=x",
 		"SPOTIFY_CLIENT_ID=known", "SPOTIFY_CLIENTID=x", "INFLUX_TOKN=secret", "SPOTIFY_NICENESS=11", "HOME=/root",
 		"INFLUX_PORT=tcp://10.0.0.1:8086", "INFLUX_SERVICE_HOST=10.0.0.1", "INFLUX_SERVICE_PORT_HTTP=8086",
 		"INFLUX_PORT_8086_TCP_ADDR=10.0.0.1", "SPOTIFY_EXPORTER_SERVICE_PORT=10178", "SPOTIFY_EXPORTER_IMAGE=x", "GRAFANA_EMBEDDING=true", "GRAFANA_PORT_3000_TCP=tcp://10.0.0.2:3000",
 	})
 	want := []string{
+		"DATADIR is set but has no meaning here: is DATA_DIR meant?",
 		"INFLUX_TOKN is set but has no meaning here: is INFLUX_TOKEN meant?",
 		"SPOTIFY_CLIENTID is set but has no meaning here: is SPOTIFY_CLIENT_ID meant?",
 		"SPOTIFY_NICENESS is set but has no meaning here",
+		"WEB_LISTEN_ADRESS is set but has no meaning here: is WEB_LISTEN_ADDRESS meant?",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
