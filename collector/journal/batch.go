@@ -53,11 +53,12 @@ func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, 
 			return err
 		}
 		var gaps []int64
-		err := tx.each(`WITH brought AS (SELECT ended_ms FROM report WHERE batch = ?2
-				UNION ALL SELECT ended_ms FROM report_again JOIN report ON id = report WHERE report_again.batch = ?2)
-			SELECT gap.id FROM gap WHERE account = ?1 AND closed_ms = 0
-			AND from_ms >= (SELECT min(ended_ms) FROM brought) - ?3
-			AND to_ms <= (SELECT max(ended_ms) FROM brought) + ?3`,
+		err := tx.each(`WITH brought AS (
+				SELECT min(ended_ms) AS first, max(ended_ms) AS last FROM report WHERE batch = ?2
+				UNION ALL SELECT min(ended_ms), max(ended_ms) FROM report_again JOIN report ON id = report WHERE report_again.batch = ?2)
+			SELECT id FROM gap WHERE account = ?1 AND closed_ms = 0
+			AND from_ms >= (SELECT min(first) FROM brought) - ?3
+			AND to_ms <= (SELECT max(last) FROM brought) + ?3`,
 			[]any{account, id, slackMS}, func(rows *sql.Rows) error {
 				var gap int64
 				err := rows.Scan(&gap)
