@@ -33,10 +33,12 @@ type knownItems struct {
 	items   map[int64]*itemRow
 	byName  map[string]*itemRow  // by identity
 	facts   map[int64][]*factRow // by item; all of an item or no entry
+	turn    int64                // of the transaction that uses it now
 }
 
 // mostKnown is how many items stay in memory from one transaction to the next, at
-// 1 KB each: an import meets the same ones again and again.
+// 1 KB each: an import meets the same ones again and again. When there are more,
+// those stay that the last one has used.
 const mostKnown = 2_500
 
 // learned is what is said of an item at one time.
@@ -91,16 +93,36 @@ func newKnownItems() *knownItems {
 	return &knownItems{items: map[int64]*itemRow{}, byName: map[string]*itemRow{}, facts: map[int64][]*factRow{}}
 }
 
+// used returns what is known of the items that the last transaction has used.
+func (k *knownItems) used() *knownItems {
+	u := newKnownItems()
+	u.version, u.turn = k.version, k.turn
+	for id, row := range k.items {
+		if row.turn != k.turn {
+			continue
+		}
+		u.items[id], u.byName[itemIdentity(&row.Item)] = row, row
+		if facts, ok := k.facts[id]; ok {
+			u.facts[id] = facts
+		}
+	}
+	return u
+}
+
 // catalogue returns the catalogue for a transaction that writes.
 func (j *Journal) catalogue(tx *transaction) (*catalogue, error) {
 	var version int64
 	if err := tx.get("PRAGMA data_version", nil, []any{&version}); err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
 	}
-	if j.known == nil || j.known.version != version || len(j.known.items) > mostKnown {
+	switch {
+	case j.known == nil || j.known.version != version:
 		j.known = newKnownItems()
 		j.known.version = version
+	case len(j.known.items) > mostKnown:
+		j.known = j.known.used()
 	}
+	j.known.turn++
 	c := &catalogue{knownItems: j.known, tx: tx, nowMS: j.now(), former: map[*itemRow]string{}}
 	err := tx.get("SELECT coalesce((SELECT max(id) FROM item), 0), coalesce((SELECT max(id) FROM fact), 0)", nil, []any{&c.lastItem, &c.lastFact})
 	if err != nil {
@@ -117,6 +139,7 @@ func (c *catalogue) item(id int64) *itemRow {
 		c.items[id] = row
 		c.missing = append(c.missing, id)
 	}
+	row.turn = c.turn
 	return row
 }
 
@@ -153,7 +176,7 @@ func (c *catalogue) learn(said []learned) error {
 				return fmt.Errorf("store item: %w", err)
 			}
 		}
-		s.row = row
+		s.row, row.turn = row, c.turn
 		digest := s.digest()
 		have := c.facts[row.id]
 		at := slices.IndexFunc(have, func(f *factRow) bool { return f.digest == digest })
@@ -286,6 +309,7 @@ func (c *catalogue) load(where, values string) error {
 			*have = *row
 			row = have
 		}
+		row.turn = c.turn
 		c.items[row.id], c.byName[itemIdentity(&row.Item)] = row, row
 		return nil
 	})
@@ -344,7 +368,7 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		if err != nil {
 			return fmt.Errorf("read facts of item %d: %w", row.id, err)
 		}
-		resolved.id = row.id
+		resolved.id, resolved.turn = row.id, row.turn
 		resolved.setKeys()
 		if sameValues(resolved.values(), row.values()) {
 			continue

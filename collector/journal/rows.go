@@ -112,6 +112,7 @@ type itemRow struct {
 	Item
 	uri                                    string // as stored: the same for all items without one
 	titleKey, songKey, artistKey, albumKey string
+	turn                                   int64 // of the last transaction that has used it
 }
 
 const itemColumns = "item.id, item.kind, item.uri, item.title_key, item.song_key, item.artist_key, item.album_key, item.name, item.artists, item.album, item.album_id, item.album_artists, item.isrc, item.release_date, item.duration_ms, item.explicit, item.image_url"
