@@ -136,7 +136,7 @@ type pace struct {
 
 const (
 	firstPortion    = 300                    // rows
-	largestPortion  = 1_000                  // more would save little, and take memory
+	largestPortion  = 3_000                  // more would save little, and take memory
 	largestBeside   = 400                    // 20 ms of work: a busy machine may take five times as long
 	portionBeside   = 30 * time.Millisecond  // leaves room for rows that take longer
 	portionAlone    = 200 * time.Millisecond // a daemon may start now
