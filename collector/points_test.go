@@ -50,7 +50,7 @@ func drain(t *testing.T, path string) []map[string]any {
 		if _, err := exporter.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if entries, err := j.Take(t.Context(), 1); err != nil {
+		if entries, err := j.Take(t.Context(), 0, 1); err != nil {
 			t.Fatal(err)
 		} else if len(entries) == 0 {
 			return server.Points(t, bucket, "listen")

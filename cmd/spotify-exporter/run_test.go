@@ -178,7 +178,7 @@ func TestRunWithoutInfluxDBThatThereWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := j.Take(t.Context(), 1)
+	entries, err := j.Take(t.Context(), 0, 1)
 	if err == nil {
 		err = j.Reject(t.Context(), entries[0], "too old")
 	}

@@ -276,7 +276,7 @@ func BenchmarkTakeAndSent(b *testing.B) {
 		j := open(b, journal.Options{})
 		importAll(b, j, reports, importPortion)
 		began := cpu()
-		entries, err := j.Take(b.Context(), batch)
+		entries, err := j.Take(b.Context(), 0, batch)
 		if err != nil || len(entries) != batch {
 			b.Fatal(len(entries), err)
 		}

@@ -525,7 +525,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range 2 {
 		group.Go(func() {
 			for range 20 {
-				entries, err := j.Take(t.Context(), 10)
+				entries, err := j.Take(t.Context(), 0, 10)
 				if err == nil {
 					err = j.Sent(t.Context(), entries)
 				}

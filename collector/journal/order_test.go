@@ -38,7 +38,7 @@ func newDatabase() *database {
 func (d *database) drain(t testing.TB, j *journal.Journal, limit int) {
 	t.Helper()
 	for {
-		entries, err := j.Take(context.Background(), limit)
+		entries, err := j.Take(context.Background(), 0, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -360,7 +360,7 @@ func recordInOrder(t *testing.T, j *journal.Journal, all []told, order []int, ra
 		case 0:
 			influx.drain(t, j, 5+random.IntN(20))
 		case 1: // taken, but not known to have arrived
-			entries, err := j.Take(t.Context(), 1+random.IntN(3))
+			entries, err := j.Take(t.Context(), 0, 1+random.IntN(3))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,14 +12,15 @@ import (
 const rankedArtists = 50
 
 // Take returns the oldest entries of the outbox that are due, at most limit, in
-// the order in which they have to be sent; none: there is nothing to send. It
+// the order in which they have to be sent; none: there is nothing to send. Those
+// up to the sequence number after are left out: they are on their way. It
 // notes that their points may be in InfluxDB from now on, so that a play which
 // moves meanwhile leaves nothing behind.
-func (j *Journal) Take(ctx context.Context, limit int) ([]Entry, error) {
+func (j *Journal) Take(ctx context.Context, after int64, limit int) ([]Entry, error) {
 	var entries []Entry
 	err := j.quietly(ctx, func(tx *transaction) error {
 		var err error
-		if entries, err = j.due(tx, limit); err != nil {
+		if entries, err = j.due(tx, after, limit); err != nil {
 			return err
 		}
 		return j.fill(tx, entries)
@@ -31,9 +32,9 @@ func (j *Journal) Take(ctx context.Context, limit int) ([]Entry, error) {
 }
 
 // due reads the entries alone.
-func (j *Journal) due(tx *transaction, limit int) ([]Entry, error) {
+func (j *Journal) due(tx *transaction, after int64, limit int) ([]Entry, error) {
 	rows, err := tx.query(`SELECT seq, kind, alias, ref, key, time_ns FROM outbox JOIN account ON account.id = outbox.account
-		WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT ?`, j.now(), limit)
+		WHERE seq > ? AND rejected = '' AND due_ms <= ? ORDER BY seq LIMIT ?`, after, j.now(), limit)
 	if err != nil {
 		return nil, err
 	}

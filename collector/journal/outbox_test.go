@@ -12,7 +12,7 @@ import (
 
 func take(t testing.TB, j *journal.Journal) []journal.Entry {
 	t.Helper()
-	entries, err := j.Take(t.Context(), 1000)
+	entries, err := j.Take(t.Context(), 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestTheTotalOfASongLeadsToItsMostPlayedURI(t *testing.T) {
 	heard(1, "Song", time.Hour)
 	heard(2, "SONG", 2*time.Hour)
 	for {
-		entries, err := j.Take(t.Context(), 100)
+		entries, err := j.Take(t.Context(), 0, 100)
 		if err != nil || len(entries) == 0 {
 			t.Fatalf("no total was sent: %v", err)
 		}

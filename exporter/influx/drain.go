@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -53,12 +54,12 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 		}
 		e.prepared = true
 	}
-	entries, err := e.options.Journal.Take(ctx, e.options.BatchSize)
+	entries, err := e.take(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if len(entries) > 0 {
-		return 0, e.drain(ctx, entries)
+		return 0, e.deliver(ctx, entries)
 	}
 	if e.now().Sub(e.contact) >= idleProbe {
 		if err := e.preflight(ctx); err != nil {
@@ -121,6 +122,35 @@ func (e *Exporter) refused(err error) error {
 }
 
 func (e *Exporter) now() time.Time { return e.options.Clock.Now() }
+
+// take returns the oldest entries of the outbox.
+func (e *Exporter) take(ctx context.Context) ([]journal.Entry, error) {
+	if entries := e.ahead; len(entries) > 0 {
+		e.ahead = nil
+		return entries, nil
+	}
+	return e.options.Journal.Take(ctx, 0, e.options.BatchSize)
+}
+
+// deliver sends entries, and where there may be more it takes those meanwhile: the
+// journal and InfluxDB need about as long as each other.
+func (e *Exporter) deliver(ctx context.Context, entries []journal.Entry) error {
+	if len(entries) < e.options.BatchSize {
+		return e.drain(ctx, entries)
+	}
+	var next []journal.Entry
+	var taking sync.WaitGroup
+	last := entries[len(entries)-1].Seq
+	taking.Go(func() {
+		next, _ = e.options.Journal.Take(ctx, last, e.options.BatchSize) // an error meets the next step again
+	})
+	err := e.drain(ctx, entries)
+	taking.Wait()
+	if err == nil {
+		e.ahead = next
+	}
+	return err
+}
 
 // drain sends entries in their order.
 func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {

@@ -108,12 +108,13 @@ type Exporter struct {
 	query   api.QueryAPI
 	encoder encoder
 
-	prepared   bool      // settings and bucket have been looked at since start or the last pause
-	failures   int       // temporary ones in a row
-	pauses     int       // answers in a row that need somebody
-	contact    time.Time // last request that InfluxDB took
-	maxRequest int       // bytes; falls when a server takes less
-	influxQL   bool      // deletes go to /query: the server is a 1.8
+	prepared   bool            // settings and bucket have been looked at since start or the last pause
+	failures   int             // temporary ones in a row
+	pauses     int             // answers in a row that need somebody
+	contact    time.Time       // last request that InfluxDB took
+	maxRequest int             // bytes; falls when a server takes less
+	influxQL   bool            // deletes go to /query: the server is a 1.8
+	ahead      []journal.Entry // taken while those before them were sent
 	held       map[string]*heldPage
 	heldAt     time.Time // when all pages were asked for last
 	sent       bool      // something, since the pages were looked at

@@ -3,10 +3,13 @@ package influx_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -706,6 +709,66 @@ func TestACanceledStepIsNoFailure(t *testing.T) {
 		}
 		if state := e.State(); state.Up != nil || state.WriteRetries > 0 {
 			t.Errorf("state %+v", state)
+		}
+	})
+}
+
+// While InfluxDB stores a batch, the next one is taken; if it is not stored, that
+// is forgotten, and everything goes in its order when it has come back.
+func TestNextBatchIsTakenWhileOneIsSent(t *testing.T) {
+	inBubble(t, 9, func(t *testing.T, j *journal.Journal) {
+		db, err := sql.Open("sqlite", "file:"+j.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var taken []int    // plays that may be in InfluxDB, at each write
+		var sent [][]int64 // the plays of each write that InfluxDB took
+		down := false
+		m := &memory{fault: func(req *http.Request, body string) (*http.Response, error) {
+			if req.URL.Path != "/api/v2/write" || !strings.Contains(body, "listen,") {
+				return nil, nil
+			}
+			synctest.Wait() // nothing else is going on any more
+			var n int
+			if err := db.QueryRow("SELECT count(*) FROM play WHERE sent_ns <> 0").Scan(&n); err != nil {
+				return nil, err
+			}
+			taken = append(taken, n)
+			if down {
+				return answer(req, http.StatusServiceUnavailable, nil, ""), nil
+			}
+			var points []int64
+			for line := range strings.Lines(body) {
+				if strings.HasPrefix(line, "listen,") {
+					ns, err := strconv.ParseInt(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 10, 64)
+					if err != nil {
+						return nil, err
+					}
+					points = append(points, ns)
+				}
+			}
+			sent = append(sent, points)
+			return nil, nil
+		}}
+		e := inMemory(t, m, j, func(o *influx.Options) { o.BatchSize = 4 })
+		step := func() error { _, err := e.Step(t.Context()); return err }
+		// The account and three plays; then four of the other six while they are sent.
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{7, 7}; !slices.Equal(taken, want) {
+			t.Errorf("at the writes %v plays had been taken, want %v", taken, want)
+		}
+		down = true
+		if err := step(); err == nil {
+			t.Fatal("no error of a server that is down")
+		}
+		down = false
+		drain(t, e)
+		all := slices.Concat(sent...)
+		if len(all) != 9 || !slices.IsSorted(all) {
+			t.Errorf("sent %v, want the nine plays in their order", sent)
 		}
 	})
 }
