@@ -175,15 +175,15 @@ func (r *reportRow) ends() []int64 {
 }
 
 // reach is the widest time in which the report may have to do with others.
-func (r *reportRow) reach() (from, until int64) {
-	from, until = r.window()
+func (r *reportRow) reach() span {
+	from, until := r.window()
 	if r.stampMS != 0 { // account data has the time of the upload
 		from, until = min(from, r.stampMS), max(until, r.stampMS+59_999)
 	}
 	if r.breakFromMS != 0 { // a play may have ended there
 		from = min(from, r.breakFromMS)
 	}
-	return from - slackMS, until + slackMS
+	return span{from - slackMS, until + slackMS}
 }
 
 // vague tells whether a look at the reports of ten minutes around would miss it.
@@ -424,14 +424,24 @@ func assign(plays []*cluster, groups [][]*reportRow) []*cluster {
 // span is a stretch of time, ms since 1970.
 type span struct{ from, until int64 }
 
+// has tells whether all of another span is within s.
+func (s span) has(other span) bool { return s.from <= other.from && other.until <= s.until }
+
+// touches tells whether the spans have a time in common.
+func (s span) touches(other span) bool { return s.until >= other.from && s.from <= other.until }
+
+// and is the span from the earlier start to the later end.
+func (s span) and(other span) span {
+	return span{min(s.from, other.from), max(s.until, other.until)}
+}
+
 // reachOf returns the widest time that the reports may have to do with.
 func reachOf(reports []*reportRow) span {
-	from, until := reports[0].reach()
+	reach := reports[0].reach()
 	for _, r := range reports[1:] {
-		f, u := r.reach()
-		from, until = min(from, f), max(until, u)
+		reach = reach.and(r.reach())
 	}
-	return span{from, until}
+	return reach
 }
 
 // widen makes starts and ends rise along the list, so that what is within reach

@@ -9,22 +9,22 @@ import (
 
 // apart splits reports into groups that are far enough from each other to be
 // looked at one by one: an item that was played for ten years must not make us
-// read ten years.
+// read ten years. Three days, as an import would look for every evening otherwise.
 func apart(reports []*reportRow) [][]*reportRow {
 	slices.SortFunc(reports, compareReports)
 	var groups [][]*reportRow
 	var until int64
 	begin := 0
 	for i, r := range reports {
-		from, end := r.reach()
-		if i > begin && from-until > 24*3_600_000 {
+		reach := r.reach()
+		if i > begin && reach.from-until > 3*24*3_600_000 {
 			groups = append(groups, reports[begin:i:i])
-			begin, until = i, end
+			begin = i
 		}
 		if i == begin {
-			until = end
+			until = reach.until
 		}
-		until = max(until, end)
+		until = max(until, reach.until)
 	}
 	if len(reports) > 0 {
 		groups = append(groups, reports[begin:])
@@ -51,17 +51,20 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 // from report to report further and further away; it is followed until nothing
 // more turns up.
 func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
-	reach, titles := reachOf(touched), map[string]bool{}
-	byDigest := map[[16]byte]*reportRow{}
+	s := surroundings{recording: r, reports: map[[16]byte]*reportRow{}, chains: map[string]span{}, read: map[string]span{}}
 	var stored []int64
+	var near []*reportRow
 	for _, t := range touched {
 		for _, title := range r.catalogue.titles(t.item) {
-			titles[title] = true
+			s.follow(title, t)
 		}
 		if t.id == 0 {
-			byDigest[t.digest] = t
+			s.reports[t.digest] = t
 		} else {
 			stored = append(stored, t.id) // and may have come to another play since it was read
+		}
+		if !t.vague() {
+			near = append(near, t)
 		}
 	}
 	if len(stored) > 0 {
@@ -70,53 +73,102 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 			return nil, err
 		}
 		for _, f := range found {
-			byDigest[f.digest] = f
+			s.reports[f.digest] = f
 		}
 	}
-	look := func(bounds func(margin int64) (from, until int64)) error {
-		for _, sort := range []struct {
-			condition string
-			margin    int64
-		}{{"", vagueMS + slackMS}, {"vague = 1 AND ", farMS}} {
-			from, until := bounds(sort.margin)
-			found, err := r.reports("account = ? AND "+sort.condition+"ended_ms BETWEEN ? AND ?", r.account, from, until)
-			if err != nil {
-				return err
-			}
-			for _, f := range found {
-				if byDigest[f.digest] == nil {
-					byDigest[f.digest] = f
-				}
-			}
+	if len(near) > 0 {
+		reach := reachOf(near)
+		if err := s.look(reach, "", ""); err != nil {
+			return nil, err
 		}
-		return nil
-	}
-	read := reach
-	if err := look(func(margin int64) (int64, int64) { return read.from - margin, read.until + margin }); err != nil {
-		return nil, err
+		for title := range s.chains {
+			s.read[title] = reach
+		}
 	}
 	for {
-		for _, f := range byDigest {
-			if from, until := f.reach(); titles[f.item.titleKey] && until >= reach.from && from <= reach.until {
-				reach = span{min(reach.from, from), max(reach.until, until)}
+		s.followAll()
+		// Few chains lead far, so what is not theirs is left out there: between an old
+		// play and its upload a month of others may lie.
+		var far []string
+		var reach span
+		for title, chain := range s.chains {
+			if read, ok := s.read[title]; ok && read.has(chain) {
+				continue
 			}
+			if len(far) == 0 {
+				reach = chain
+			}
+			reach = reach.and(chain)
+			far = append(far, title)
 		}
-		if reach == read {
+		if len(far) == 0 {
 			break
 		}
-		if reach.from < read.from {
-			if err := look(func(margin int64) (int64, int64) { return reach.from - margin, read.from - margin }); err != nil {
-				return nil, err
-			}
+		// With the plus SQLite goes through that time, not through all plays of the items.
+		if err := s.look(reach, "+item IN (SELECT id FROM item WHERE title_key "+inList+") AND ", list(far)); err != nil {
+			return nil, err
 		}
-		if reach.until > read.until {
-			if err := look(func(margin int64) (int64, int64) { return read.until + margin, reach.until + margin }); err != nil {
-				return nil, err
-			}
+		for _, title := range far {
+			s.read[title] = reach
 		}
-		read = reach
 	}
-	return slices.SortedFunc(maps.Values(byDigest), compareReports), nil
+	return slices.SortedFunc(maps.Values(s.reports), compareReports), nil
+}
+
+// surroundings are the reports that were found around others.
+type surroundings struct {
+	*recording
+	reports map[[16]byte]*reportRow
+	chains  map[string]span // by title, how far its reports reach
+	read    map[string]span // by title, in which time all of it have been read
+}
+
+// follow makes the chain of a title as wide as a report of it.
+func (s *surroundings) follow(title string, report *reportRow) {
+	reach := report.reach()
+	if chain, ok := s.chains[title]; ok {
+		reach = reach.and(chain)
+	}
+	s.chains[title] = reach
+}
+
+// followAll makes the chains as wide as the reports that touch them.
+func (s *surroundings) followAll() {
+	for wider := true; wider; {
+		wider = false
+		for _, f := range s.reports {
+			title, reach := f.item.titleKey, f.reach()
+			if chain, ok := s.chains[title]; ok && chain.touches(reach) && !chain.has(reach) {
+				s.follow(title, f)
+				wider = true
+			}
+		}
+	}
+}
+
+// look reads the reports that may reach into a time, which a further condition may
+// choose from.
+func (s *surroundings) look(reach span, condition, value string) error {
+	for _, sort := range []struct {
+		condition string
+		margin    int64
+	}{{"", vagueMS + slackMS}, {"vague = 1 AND ", farMS}} {
+		values := []any{s.account}
+		if condition != "" {
+			values = append(values, value)
+		}
+		values = append(values, reach.from-sort.margin, reach.until+sort.margin)
+		found, err := s.recording.reports("account = ? AND "+sort.condition+condition+"ended_ms BETWEEN ? AND ?", values...)
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			if s.reports[f.digest] == nil {
+				s.reports[f.digest] = f
+			}
+		}
+	}
+	return nil
 }
 
 // chains splits reports, which are in order, into those of one title whose times
@@ -130,21 +182,19 @@ func chains(reports []*reportRow) [][]*reportRow {
 	for _, title := range slices.Sorted(maps.Keys(byTitle)) {
 		group := byTitle[title]
 		slices.SortFunc(group, func(a, b *reportRow) int {
-			aFrom, _ := a.reach()
-			bFrom, _ := b.reach()
-			return cmp.Or(cmp.Compare(aFrom, bFrom), compareReports(a, b))
+			return cmp.Or(cmp.Compare(a.reach().from, b.reach().from), compareReports(a, b))
 		})
 		var until int64
 		begin := 0
 		for i, r := range group {
-			from, end := r.reach()
-			if i > begin && from > until {
+			reach := r.reach()
+			if i > begin && reach.from > until {
 				all = append(all, group[begin:i])
 				begin = i
 			}
-			until = max(until, end)
+			until = max(until, reach.until)
 			if i == begin {
-				until = end
+				until = reach.until
 			}
 		}
 		all = append(all, group[begin:])
@@ -174,18 +224,15 @@ func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stal
 	stale = map[int64]bool{}
 	for _, t := range touched {
 		stale[t.play] = true
-		from, until := t.reach()
 		for _, title := range r.catalogue.titles(t.item) {
-			stirred[title] = append(stirred[title], span{from, until})
+			stirred[title] = append(stirred[title], t.reach())
 		}
 	}
 	stale[0] = false // of new reports
 	for again := true; again; {
 		again = false
 		waiting = slices.DeleteFunc(waiting, func(chain []*reportRow) bool {
-			reach := reachOf(chain)
-			touches := func(s span) bool { return s.until >= reach.from && s.from <= reach.until }
-			if !slices.ContainsFunc(stirred[chain[0].item.titleKey], touches) &&
+			if !slices.ContainsFunc(stirred[chain[0].item.titleKey], reachOf(chain).touches) &&
 				!slices.ContainsFunc(chain, func(x *reportRow) bool { return stale[x.play] }) {
 				return false
 			}
