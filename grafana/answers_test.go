@@ -132,26 +132,15 @@ func (p *panel) draws(frames []frame) error {
 			}
 		}
 		return nil
-	case "status-history":
-		if err := only(frames); err != nil {
-			return err
-		}
-		if err := f.rising(); err != nil {
-			return err
-		}
-		days := f.names()[1:]
-		if reversed := slices.Clone(weekdays); !slices.Equal(days, weekdays) {
-			if slices.Reverse(reversed); !slices.Equal(days, reversed) {
-				return fmt.Errorf("series %v, want a week's days", days)
-			}
-		}
-		return nil
 	case "heatmap":
 		if err := only(frames); err != nil {
 			return err
 		}
-		if f.fields[0].kind != "number" || !slices.Equal(f.names()[1:], weekdays) || len(f.numbers()) != 8 {
-			return fmt.Errorf("fields %v, want a number and the numbers of %v", f.names(), weekdays)
+		if !slices.Equal(f.names()[1:], weekdays) || !slices.Equal(f.numbers()[max(0, len(f.numbers())-7):], weekdays) {
+			return fmt.Errorf("fields %v, want a number or time and the numbers of %v", f.names(), weekdays)
+		}
+		if f.fields[0].kind == "time" {
+			return f.rising()
 		}
 		hours := f.fields[0].values
 		for i := 1; i < len(hours); i++ {

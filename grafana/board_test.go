@@ -90,7 +90,8 @@ type fieldDefaults struct {
 		Mode  string
 		Steps []threshold
 	}
-	Links []link
+	Links  []link
+	Custom struct{ MinWidth int }
 }
 
 type threshold struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // rule is something that holds for every board.
@@ -333,6 +334,28 @@ var rules = []rule{
 		},
 	},
 	{
+		name:  "looks",
+		check: checkLooks,
+		breaks: map[string]func(e *edit){
+			"has no room for its title": func(e *edit) { e.panel("stat")["gridPos"] = map[string]any{"w": 1, "h": 4} },
+			"no room for its line": func(e *edit) {
+				e.panel("stat")["options"] = map[string]any{"graphMode": "area"}
+			},
+			"no mark between 0 and 1": func(e *edit) {
+				e.defaults("timeseries")["unit"], e.defaults("timeseries")["decimals"] = "percentunit", 0
+			},
+			"texts on top of each other": func(e *edit) {
+				p := e.panel("stat")
+				p["type"], p["options"] = "barchart", map[string]any{"xTickLabelSpacing": 0}
+			},
+			"at least 50 pixels":    func(e *edit) { e.property("table", "account", "custom.width", 36) },
+			"wide and has room for": func(e *edit) { e.property("table", "account", "custom.width", 600) },
+			"greatest of its own": func(e *edit) {
+				e.property("table", "account", "custom.cellOptions", map[string]any{"type": "gauge"})
+			},
+		},
+	},
+	{
 		name: "time",
 		check: func(l *lint, b *board) {
 			if b.Time.From == "" || b.Time.To == "" {
@@ -388,6 +411,92 @@ var rules = []rule{
 			},
 		},
 	},
+}
+
+// checkLooks holds panels against what Grafana draws on a screen of 1440 pixels.
+func checkLooks(l *lint, b *board) {
+	for _, p := range b.all() {
+		width, height := 59*p.GridPos.W-8, 38*p.GridPos.H-8
+		// Beside the title, of 8 pixels a letter, are a sign for the description and one for links.
+		if room := width - 24 - 28 - 28*min(1, len(p.Links)); p.Type != "row" && 8*utf8.RuneCountInString(p.Title) > room {
+			l.complain("panel %q has no room for its title", p.Title)
+		}
+		// BigValueLayout.tsx: beside its line a number needs a wide panel, or a high one.
+		if inner := height - 56; p.Options["graphMode"] == "area" && inner <= 100 && 2*(width-18) <= 5*inner {
+			l.complain("panel %q has no room for its line", p.Title)
+		}
+		if d := p.FieldConfig.Defaults; p.Type == "timeseries" && d.Unit == "percentunit" && d.Decimals != nil && *d.Decimals == 0 {
+			l.complain("the axis of panel %q has no mark between 0 and 1 without decimals", p.Title)
+		}
+		if p.Type == "barchart" && p.Options["xTickLabelSpacing"] == 0.0 {
+			l.complain("panel %q writes its texts on top of each other where there is no room for all", p.Title)
+		}
+		if p.Type == "table" {
+			checkColumns(l, &p, width)
+		}
+	}
+}
+
+// checkColumns holds a table's columns against its width.
+func checkColumns(l *lint, p *panel, room int) {
+	const narrowest = 50 // TableNG/constants.ts
+	used := 0
+	for _, column := range p.columns() {
+		properties := p.properties(column)
+		if properties["custom.hidden"] == true {
+			continue
+		}
+		width, fixed := properties["custom.width"].(float64)
+		if fixed && width < narrowest {
+			l.complain("panel %q: column %s is %v pixels wide: Grafana draws at least %d pixels", p.Title, column, width, narrowest)
+		}
+		if used += int(width); !fixed {
+			used += p.FieldConfig.Defaults.Custom.MinWidth
+		}
+		options, _ := properties["custom.cellOptions"].(map[string]any)
+		if options["type"] == "gauge" && properties["max"] == nil && properties["fieldMinMax"] != true {
+			l.complain("panel %q: the bars of column %s are drawn up to the greatest number of all columns, not the greatest of its own (fieldMinMax)", p.Title, column)
+		}
+	}
+	if used > room {
+		l.complain("panel %q: its columns are %d pixels wide and has room for %d", p.Title, used, room)
+	}
+}
+
+// columns are those that a table shows, or has for links.
+func (p *panel) columns() []string {
+	var columns []string
+	for _, transformation := range p.Transformations {
+		include, _ := transformation.Options["include"].(map[string]any)
+		names, _ := include["names"].([]any)
+		for _, name := range names {
+			column, _ := name.(string)
+			columns = append(columns, column)
+		}
+	}
+	return columns
+}
+
+// properties are what overrides set of a field.
+func (p *panel) properties(field string) map[string]any {
+	set := map[string]any{}
+	for _, override := range p.FieldConfig.Overrides {
+		if override.Matcher.ID == "byName" && override.Matcher.Options == field {
+			for _, property := range override.Properties {
+				set[property.ID] = property.Value
+			}
+		}
+	}
+	return set
+}
+
+// property sets what one field of the first panel of a type looks like.
+func (e *edit) property(kind, field, id string, value any) {
+	config := e.panel(kind)["fieldConfig"].(map[string]any)
+	config["overrides"] = append(config["overrides"].([]any), map[string]any{
+		"matcher":    map[string]any{"id": "byName", "options": field},
+		"properties": []any{map[string]any{"id": id, "value": value}},
+	})
 }
 
 // coreTypes are panels that every Grafana has.

@@ -189,10 +189,12 @@ func TestListening(t *testing.T) {
 	eachView(t, "spotify-listening", func(c *check) {
 		days := c.perDay(c.heard, c.from, c.to)
 		c.same("Hours", c.byDate(c.table(c.t, "Hours"), "hours"), days)
-		c.same("Hours per day", c.byDate(c.table(c.t, "Hours per day"), "hours"), days)
 		c.same("Hours in all", total(days), c.heard.hours())
+		midnight := c.midnight()
+		days = c.perDay(c.account.between(midnight, c.to, c.minimum()), midnight, c.to)
+		c.same("Hours per day", c.byDate(c.table(c.t, "Hours per day"), "hours"), days)
 
-		earlier := c.from.In(c.zone).AddDate(0, 0, -6)
+		earlier := midnight.AddDate(0, 0, -6)
 		c.same("Hours per day, mean", c.byDate(c.table(c.t, "Hours per day", "B"), "mean of 7 days"), c.means(earlier, c.to, 0))
 		const year = 364 // days: 52 weeks
 		c.same("Hours per day, a year before", c.byDate(c.table(c.t, "Hours per day", "C"), "a year before"),
@@ -207,7 +209,8 @@ func TestListening(t *testing.T) {
 		length := c.to.Sub(c.from)
 		before := c.account.between(c.from.Add(-length), c.from, c.minimum())
 		c.same("Against the time before", byText(c.table(c.t, "Against the time before"), "what", "change"), map[string]float64{
-			"hours": c.heard.hours()/before.hours() - 1, "plays": float64(c.heard.plays())/float64(before.plays()) - 1,
+			more(c.heard.hours()-before.hours()) + " hours":          c.heard.hours()/before.hours() - 1,
+			more(float64(c.heard.plays()-before.plays())) + " plays": float64(c.heard.plays())/float64(before.plays()) - 1,
 		})
 		c.same("Different", byText(c.table(c.t, "Different"), "what", "number"), map[string]float64{
 			"artists": float64(len(by(c.heard, artistKey))), "songs": float64(len(by(c.heard, songKey))), "albums": float64(len(by(c.heard, albumKey))),
@@ -227,7 +230,7 @@ func TestListening(t *testing.T) {
 			date, _ := time.Parse(time.DateOnly, d)
 			weeks[monday(&play{ended: date})] = 0
 		}
-		perWeek := c.weeks(weeks, c.heard, listening.hours)
+		perWeek := c.weeks(weeks, c.account.between(c.monday(), c.to, c.minimum()), listening.hours)
 		c.same("Hours per week", c.byWeek(c.table(c.t, "Hours per week"), "hours"), perWeek)
 
 		sessions := c.heard.sessions(30 * time.Minute)
@@ -247,6 +250,8 @@ func TestListening(t *testing.T) {
 		everything := listening(c.account.plays)
 		artists, songs := everything.firsts(artistKey).where(inRange), everything.firsts(songKey).where(inRange)
 		c.same("New", byText(c.table(c.t, "New"), "what", "number"), map[string]float64{"artists": float64(len(artists)), "songs": float64(len(songs))})
+		inRange = func(p *play) bool { return !p.ended.Before(c.monday()) && p.ended.Before(c.to) }
+		artists, songs = everything.firsts(artistKey).where(inRange), everything.firsts(songKey).where(inRange)
 		c.same("Discovery, songs", c.byWeek(c.table(c.t, "Discovery"), "songs"), c.weeks(weeks, songs, count))
 		c.same("Discovery, artists", c.byWeek(c.table(c.t, "Discovery", "B"), "artists"), c.weeks(weeks, artists, count))
 
@@ -327,11 +332,31 @@ func (c *check) cells() map[string]float64 {
 	return cells
 }
 
+// more says which way something has changed.
+func more(change float64) string {
+	if change < 0 {
+		return "fewer"
+	}
+	return "more"
+}
+
+// midnight is when the range's first day begins.
+func (c *check) midnight() time.Time {
+	year, month, date := c.from.In(c.zone).Date()
+	return time.Date(year, month, date, 0, 0, 0, 0, c.zone)
+}
+
+// monday is when the range's first week begins.
+func (c *check) monday() time.Time {
+	first := c.midnight()
+	return first.AddDate(0, 0, -(int(first.Weekday())+6)%7)
+}
+
 // calendar are the hours of each day as the board has them.
 func (c *check) calendar() map[string]float64 {
 	calendar := map[string]float64{}
 	for _, row := range c.table(c.t, "Calendar") {
-		monday := timeOf(row).In(c.zone)
+		monday := timeOf(row).In(c.zone).AddDate(0, 0, -7)
 		for i, day := range weekdays {
 			if hours, ok := row[day].(float64); ok {
 				calendar[monday.AddDate(0, 0, i).Format(time.DateOnly)] = hours
@@ -406,9 +431,10 @@ func (c *check) allTime() {
 	record := c.row("The record")
 	c.same("hours", record["hours"], c.heard.hours())
 	c.same("plays", record["plays"], c.heard.plays())
-	c.same("artists", record["artists"], len(by(c.heard, artistKey)))
-	c.same("albums", record["albums"], len(by(c.heard, albumKey)))
-	c.same("songs", record["songs"], len(by(c.heard, songKey)))
+	different := c.row("Different")
+	c.same("artists", different["artists"], len(by(c.heard, artistKey)))
+	c.same("albums", different["albums"], len(by(c.heard, albumKey)))
+	c.same("songs", different["songs"], len(by(c.heard, songKey)))
 	first := c.heard[0]
 	c.same("first listen", c.row("First listen")["since"].(time.Time).UnixMilli(), first.ended.UnixMilli())
 	c.same("first listen's song", c.row("First listen")["song"], first.name+" – "+first.artist())
@@ -589,7 +615,8 @@ func TestPublic(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.to = v.scope.Range.To.Add(-delay).Truncate(time.Hour)
-				c.heard = a.between(c.from, c.to, 0).where(func(p *play) bool { return p.kind == "track" && !p.private })
+				shown := func(p *play) bool { return p.kind == "track" && !p.private }
+				c.heard, c.everyone = a.between(c.from, c.to, 0).where(shown), a.between(c.midnight(), c.to, 0).where(shown)
 				if len(c.heard) == len(a.between(c.from, v.scope.Range.To, 0)) {
 					t.Error("nothing is hidden: the test is about nothing")
 				}
@@ -599,6 +626,7 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+// public holds the board for strangers: heard is what it shows, everyone the same from the first midnight on.
 func (c *check) public() {
 	t := c.t
 	music := c.row("Music")
@@ -606,7 +634,7 @@ func (c *check) public() {
 	c.same("plays", music["plays"], c.heard.plays())
 	c.same("songs", music["songs"], len(by(c.heard, songKey)))
 	c.same("Artists", c.row("Artists")["artists"], len(by(c.heard, artistKey)))
-	days := c.perDay(c.heard, c.from, c.to)
+	days := c.perDay(c.everyone, c.from, c.to)
 	c.same("Hours per day", c.byDate(c.table(t, "Hours per day"), "Value"), days)
 	c.tops("Top artists", by(c.heard, artistKey), "artist", func(p *play, name string) bool { return p.artist() == name })
 	c.tops("Top songs", by(c.heard, songKey), "track", func(p *play, name string) bool { return p.name == name })
@@ -644,8 +672,9 @@ func (c *check) artist(key string) {
 	ever := c.row("Ever")
 	c.same("hours ever", ever["hours"], c.everyone.hours())
 	c.same("plays ever", ever["plays"], c.everyone.plays())
-	c.same("first", ever["first"], float64(c.everyone[0].ended.UnixMilli()))
-	c.same("last", ever["last"], float64(c.everyone[len(c.everyone)-1].ended.UnixMilli()))
+	times := c.row("First and last")
+	c.same("first", times["first"], float64(c.everyone[0].ended.UnixMilli()))
+	c.same("last", times["last"], float64(c.everyone[len(c.everyone)-1].ended.UnixMilli()))
 	facts := c.row("In the range")
 	c.same("hours", facts["hours"], c.heard.hours())
 	c.same("plays", facts["plays"], c.heard.plays())
@@ -664,7 +693,8 @@ func (c *check) artist(key string) {
 		date, _ := time.Parse(time.DateOnly, d)
 		weeks[monday(&play{ended: date})] = 0
 	}
-	c.same("Hours per week", c.byWeek(c.table(t, "Hours per week"), "hours"), c.weeks(weeks, c.heard, listening.hours))
+	wholeWeeks := c.account.between(c.monday(), c.to, 0).where(func(p *play) bool { return p.artistKey == key })
+	c.same("Hours per week", c.byWeek(c.table(t, "Hours per week"), "hours"), c.weeks(weeks, wholeWeeks, listening.hours))
 	years := map[string]float64{}
 	for year, l := range by(c.account.plays, func(p *play) string { return p.ended.Format("2006") }) {
 		rank := slices.IndexFunc(tops(by(l, artistKey), "hours"), func(of top) bool { return of.all[0].artistKey == key })

@@ -14,12 +14,11 @@ func now() board {
 			promRows(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info).
 			empty("Nothing plays").cells("lg").
 			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
-			field("image_url", name(" "), cell(cellType{Type: "image"}), width(60)).
-			field("track", name("Title"), links(openInSpotify)).
-			field("artist", name("Artists")).
-			field("album", name("Album")).
-			field("Value", name("Progress"), inUnit("percentunit"), decimals(0), property{"min", 0}, property{"max", 1}, fixed(listened),
-				cell(bar)).
+			field("image_url", append(cover(), width(60))...).
+			field("track", name("Title"), wrap(), links(openInSpotify)).
+			field("artist", name("Artists"), wrap()).
+			field("album", name("Album"), wrap()).
+			field("Value", append([]property{name("Progress"), inUnit("percentunit"), decimals(0), {"max", 1}}, bar(listened)...)...).
 			field("account", name("Account"), width(110)).
 			field("kind", hide()...).
 			field("track_id", hide()...),
@@ -63,11 +62,11 @@ func now() board {
 			columns("_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id").
 			field("_time", name("Ended"), inUnit("dateTimeFromNow"), width(150)).
 			field("image_url", cover()...).
-			field("track", name("Title"), links(openInSpotify)).
-			field("artist", name("Artist"), links(link{
+			field("track", name("Title"), wrap(), links(openInSpotify)).
+			field("artist", name("Artist"), wrap(), links(link{
 				Title: "All about ${__value.text}", URL: "/d/spotify-artist?var-account=${__data.fields.account:percentencode}&var-artist=${__data.fields.artist:percentencode}",
 			})).
-			field("album", name("Album")).
+			field("album", name("Album"), wrap()).
 			field("ms_played", name("Listened"), inUnit("ms"), decimals(1), width(90)).
 			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
 			field("device", name("Device"), width(140)).

@@ -176,6 +176,10 @@ func (p panel) unit(unit string, decimals int) panel {
 	return p.change(func(f *field) { f.Unit, f.Decimals = unit, &decimals })
 }
 
+// autoUnit sets what values are in, and lets Grafana choose the decimals that the marks of an
+// axis need: with 0 of them an axis from 0 to 1 has no marks in between.
+func (p panel) autoUnit(unit string) panel { return p.change(func(f *field) { f.Unit = unit }) }
+
 // bounds fix what an axis, bar or gauge spans.
 func (p panel) bounds(low, high float64) panel {
 	return p.change(func(f *field) { f.Min, f.Max = &low, &high })
@@ -190,11 +194,6 @@ func (p panel) empty(text string) panel { return p.change(func(f *field) { f.NoV
 // colored gives all values one of the colors of color.go.
 func (p panel) colored(fixed string) panel {
 	return p.change(func(f *field) { f.Color = &color{"fixed", fixed} })
-}
-
-// scheme colors values by a scheme of Grafana's, such as continuous-greens.
-func (p panel) scheme(mode string) panel {
-	return p.change(func(f *field) { f.Color = &color{Mode: mode} })
 }
 
 // limits color values by thresholds: base, and from each value on the color after it.
@@ -242,6 +241,7 @@ func (p panel) override(m matcher, properties ...property) panel {
 func name(s string) property           { return property{"displayName", s} }
 func inUnit(s string) property         { return property{"unit", s} }
 func decimals(n int) property          { return property{"decimals", n} }
+func wrap() property                   { return custom("wrapText", true) } // long names on several lines
 func width(pixels int) property        { return property{"custom.width", pixels} }
 func fixed(c string) property          { return property{"color", color{"fixed", c}} }
 func links(l ...link) property         { return property{"links", l} }

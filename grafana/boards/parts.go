@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Parts that several boards have.
 
@@ -22,37 +25,53 @@ func byVariable() variable {
 	return customVariable("by", "Rank by", "What the tops are ranked by.", "hours", "hours", "plays", "plays")
 }
 
-// topTable is a table of a top: rank, the columns names, and bars of hours and plays.
-// Among names image_url is the cover, where one is known, and track needs
+// topTable is a table of a top: the columns names, a bar of the hours, and the plays. Among
+// names image_url is the cover, which stands in the place of the rank, and track needs
 // track_id to be linked.
 func topTable(title, description string, w, h int, expression string, names ...string) panel {
-	columns := append(append([]string{"rank"}, names...), "hours", "plays")
-	p := table(title, description, w, h).cells("md").unit("none", 0).
-		field("rank", name("#"), width(36)).
-		field("hours", name("Hours"), inUnit(hours), decimals(1), property{"min", 0}, fixed(listened), width(100), cell(bar)).
-		field("plays", name("Plays"), property{"min", 0}, fixed(played), width(90), cell(bar))
+	columns := append(slices.Clone(names), "hours", "plays")
+	if names[0] != "image_url" {
+		columns = append([]string{"rank"}, columns...)
+	}
+	p := table(title, description, w, h).slim().cells("md").unit("none", 0).
+		field("rank", name("#"), width(narrowest)).
+		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
+		field("plays", name("Plays"), width(54))
 	for _, column := range names {
 		switch column {
 		case "image_url":
 			p = p.field(column, cover()...)
 		case "artist":
-			p = p.field(column, name("Artist"), links(toArtist(column)))
+			p = p.field(column, name("Artist"), wrap(), links(toArtist(column)))
 		case "track":
-			p = p.field(column, name("Song"), links(openTrack)).field("track_id", hide()...)
+			p = p.field(column, name("Song"), wrap(), links(openTrack)).field("track_id", hide()...)
 			columns = append(columns, "track_id")
 		case "album":
-			p = p.field(column, name("Album"))
+			p = p.field(column, name("Album"), wrap())
 		}
 	}
 	return p.flux(expression).columns(columns...)
 }
 
-// bar is a cell with a bar and a number in the color of text.
-var bar = cellType{Type: "gauge", Mode: "basic", ValueDisplayMode: "text"}
+// bar is a cell with a bar and a number in the color of text. The longest bar is that of the
+// greatest number in the field, and not in any field of the table.
+func bar(c string) []property {
+	return []property{{"min", 0}, {"fieldMinMax", true}, fixed(c), cell(cellType{Type: "gauge", Mode: "basic", ValueDisplayMode: "text"})}
+}
 
-// cover shows the picture at the URL in a field, and nothing where there is none.
+// note is a picture for what has none.
+const note = "data:image/svg+xml," +
+	"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='3' fill='%238e8e8e' fill-opacity='.15'/%3E" +
+	"%3Cpath d='M13 22V10l9-2v11' fill='none' stroke='%238e8e8e' stroke-width='2'/%3E" +
+	"%3Cellipse cx='10.5' cy='22' rx='3' ry='2.5' fill='%238e8e8e'/%3E%3Cellipse cx='19.5' cy='19.5' rx='3' ry='2.5' fill='%238e8e8e'/%3E%3C/svg%3E"
+
+// cover shows the picture at the URL in a field, and a note where there is none.
 func cover() []property {
-	return []property{name(" "), cell(cellType{Type: "image"}), width(46)}
+	var mappings []mapping
+	for _, nothing := range []string{"empty", "null"} {
+		mappings = append(mappings, mapping{"special", map[string]any{"match": nothing, "result": mapped{Text: note}}})
+	}
+	return []property{name(" "), cell(cellType{Type: "image"}), width(narrowest), {"mappings", mappings}}
 }
 
 // line draws one series of bars as a line.
@@ -72,8 +91,18 @@ func weekPanel(expression string, w, h int) panel {
 		flux(expression)
 }
 
+// calendarPanel shows the hours of each day, however many years there are. (A status history
+// would draw no more than a week for every two pixels.)
+func calendarPanel(expression string, w, h int) panel {
+	return heatmap("Calendar", "A square for each day, a column for each week. Days break at midnight in ${zone}.", "hours", hours, 1, w, h).
+		flux(expression)
+}
+
 // date is a unit for times of which the day is enough.
 const date = "time:YYYY-MM-DD"
+
+// minute is a unit for times that are looked at more closely.
+const minute = "time:YYYY-MM-DD HH:mm"
 
 // anyOf is a filter by the names of fields, in the form that InfluxDB itself can filter by.
 func anyOf(fields ...string) string {

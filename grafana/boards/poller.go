@@ -70,7 +70,7 @@ func healthPanels() []panel {
 			field("Value #A", append(column("Last poll", "none", coloredBy(bad, at(1, good))...),
 				mapTo(map[string]mapped{"0": {Text: "failed", Index: 0}, "1": {Text: "worked", Index: 1}}))...).
 			field("reason", name("Why")).
-			field("Value #C", column("Last that worked", "s", coloredBy(good, at(1800, warn), at(7200, bad))...)...).
+			field("Value #C", column("Last success", "s", coloredBy(good, at(1800, warn), at(7200, bad))...)...).
 			field("Value #D", column("Last play", "s")...).
 			field("Value #E", column("Next poll in", "s")...).
 			field("Value #F", column("Login ends in", "suffix:days", coloredBy(bad, at(1, warn), at(30, good))...)...).
@@ -119,7 +119,7 @@ func requestPanels() []panel {
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
 			windows("5m").unit("suffix:/min", 1).stacked("normal").empty("None failed"),
 		lines("Spotify's answers take", "Time to the head of an answer of the Web API.", 24, 7).
-			quantiles("spotify_api_request_duration_seconds").windows("5m").unit("s", 2).from(0).empty("No requests"),
+			quantiles("spotify_api_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
 }
 
@@ -138,7 +138,7 @@ func historyPanels() []panel {
 			promNow(ofJob("spotify_journal_plays"), "{{instance}}").unit("locale", 0).empty("Not known"),
 		lines("Recent plays held", "Share of the plays on Spotify's last page that a query finds in the journal and in InfluxDB.", 24, 6).
 			prom("min by (account, store) ("+ofAccounts("spotify_recent_plays_held_ratio")+")", "{{account}}: {{store}}").
-			unit("percentunit", 0).bounds(0, 1).empty("Not known"),
+			autoUnit("percentunit").bounds(0, 1).empty("Not known"),
 	}
 }
 
@@ -172,7 +172,7 @@ func influxPanels() []panel {
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
 			windows("5m").unit("suffix:/min", 1).empty("None failed"),
 		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 24, 7).
-			quantiles("spotify_influx_request_duration_seconds").windows("5m").unit("s", 3).from(0).empty("No requests"),
+			quantiles("spotify_influx_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
 }
 
@@ -191,14 +191,14 @@ func snapshotPanels() []panel {
 
 func exporterPanels() []panel {
 	return []panel{
-		table("Build", "What the running program was built from.", 10, 4).
+		table("Build", "What the running program was built from.", 8, 4).
 			promRows("max by (instance, version, revision, goversion) ("+ofJob("spotify_exporter_build_info")+")").
 			columns("instance", "version", "revision", "goversion").
 			field("instance", name("Instance")).field("version", name("Version")).field("revision", name("Commit")).field("goversion", name("Go")).
 			empty("Not scraped"),
 		stat("Started", "When the exporter was started.", "lastNotNull", 4, 4).
 			promNow("1000 * "+ofJob("process_start_time_seconds"), "{{instance}}").unit("dateTimeFromNow", 0).colored(before).empty("Not scraped"),
-		stat("Memory", "Memory that the exporter takes (resident set).", "lastNotNull", 4, 4).
+		stat("Memory", "Memory that the exporter takes (resident set).", "lastNotNull", 6, 4).
 			prom(ofJob("process_resident_memory_bytes"), "{{instance}}").unit("bytes", 0).colored(other).spark().empty("Not scraped"),
 		stat("Journal", "Size of the journal's files. 20 years of listening take 100 MB or so.", "lastNotNull", 3, 4).
 			promNow(ofJob("spotify_journal_size_bytes"), "{{instance}}").unit("bytes", 0).colored(other).empty("Not known"),

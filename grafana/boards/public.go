@@ -24,15 +24,14 @@ func public() board {
 		stat("As of", "Until when this is true: plays of the last day are shown later.", "lastNotNull", 7, 4).
 			flux(`asOf()`).words("Value").unit("string", 0).colored(before),
 		bars("Hours per day", "Hours of music from midnight to midnight.", 24, 8).
-			flux(`shownMS() |> perDay() |> map(fn: (r) => ({_time: r._time, _value: float(v: r._value) / 3600000.0}))`).
+			flux(`shownMS(start: midnight()) |> perDay() |> map(fn: (r) => ({_time: r._time, _value: float(v: r._value) / 3600000.0}))`).
 			unit(hours, 1).colored(listened).named("hours").legend(noLegend),
 		publicTop("Top artists", "By hours. Plays count for the first artist of a song.", `shownArtists() |> top()`, "artist"),
 		publicTop("Top songs", "By hours.", `shownSongs() |> top()`, "track", "artist"),
 		publicTop("Top albums", "By hours.", `shownAlbums() |> top()`, "album", "artist"),
 		clockPanel(`shownHours() |> clock()`, 8, 9).described("Hours of music in each hour of the day."),
 		weekPanel(`shownHours() |> week()`, 8, 9).described("Hours of music in each hour of each weekday."),
-		statusHistory("Calendar", "A square for each day, a column for each week: the more green, the more hours.", 8, 9).
-			flux(`shownMS() |> calendar()`).unit(hours, 1).from(0),
+		calendarPanel(`shownMS(start: midnight()) |> calendar()`, 8, 9).described("A square for each day, a column for each week: the more green, the more hours."),
 	)
 	return b
 }
@@ -40,14 +39,14 @@ func public() board {
 // publicTop is a table of a top without pictures and links.
 func publicTop(title, description, expression string, names ...string) panel {
 	columns := append(append([]string{"rank"}, names...), "hours", "plays")
-	p := table(title, description, 8, 12).
+	p := table(title, description, 8, 15).slim().
 		flux(expression+` |> withNames(fields: `+anyOf(append(names, "incognito", "kind")...)+`) |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
 		columns(columns...).unit("none", 0).
-		field("rank", name("#"), width(36)).
-		field("hours", name("Hours"), inUnit(hours), decimals(1), property{"min", 0}, fixed(listened), width(100), cell(bar)).
-		field("plays", name("Plays"), width(70))
+		field("rank", name("#"), width(narrowest)).
+		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
+		field("plays", name("Plays"), width(54))
 	for _, column := range names {
-		p = p.field(column, name(map[string]string{"artist": "Artist", "track": "Song", "album": "Album"}[column]))
+		p = p.field(column, name(map[string]string{"artist": "Artist", "track": "Song", "album": "Album"}[column]), wrap())
 	}
 	return p
 }

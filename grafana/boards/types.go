@@ -47,7 +47,7 @@ func (p panel) words(field string) panel {
 	return p
 }
 
-// rows makes a stat, bar gauge or pie chart show every row of a table; fields is a
+// rows makes a stat or bar gauge show every row of a table; fields is a
 // regular expression of those that are values.
 func (p panel) rows(fields string) panel {
 	reduce := reduceOptions{Calcs: []string{}, Fields: fields, Values: true, Limit: 100}
@@ -56,9 +56,6 @@ func (p panel) rows(fields string) panel {
 		options.ReduceOptions = reduce
 		p.Options = options
 	case bargaugeOptions:
-		options.ReduceOptions = reduce
-		p.Options = options
-	case pieOptions:
 		options.ReduceOptions = reduce
 		p.Options = options
 	}
@@ -78,7 +75,6 @@ type legendOptions struct {
 	DisplayMode string   `json:"displayMode"`
 	Placement   string   `json:"placement"`
 	Calcs       []string `json:"calcs"`
-	Values      []string `json:"values,omitempty"` // of a pie chart
 }
 
 type tooltipOptions struct {
@@ -173,9 +169,6 @@ func (p panel) legend(l legendOptions) panel {
 	case timelineOptions:
 		options.Legend = l
 		p.Options = options
-	case pieOptions:
-		options.Legend = l
-		p.Options = options
 	}
 	return p
 }
@@ -195,11 +188,13 @@ type barchartOptions struct {
 	Tooltip            tooltipOptions `json:"tooltip"`
 }
 
-// barchart draws the number fields of a table as bars over its text field x.
+// barchart draws the number fields of a table as bars over its text field x. Where there
+// is no room for all texts it leaves some out; without a spacing they are on top of each
+// other.
 func barchart(title, description, x string, w, h int) panel {
 	p := newPanel("barchart", title, description, w, h)
 	p.Options = barchartOptions{
-		Orientation: "vertical", XField: x, ShowValue: "never", Stacking: "none", GroupWidth: 0.8, BarWidth: 0.9, BarRadius: 0.1,
+		Orientation: "vertical", XField: x, XTickLabelSpacing: 40, ShowValue: "never", Stacking: "none", GroupWidth: 0.8, BarWidth: 0.9, BarRadius: 0.1,
 		Legend: noLegend, Tooltip: tooltipOptions{Mode: "multi", Sort: "none"},
 	}
 	return p.from(0).colored(listened).texts().change(func(f *field) {
@@ -232,9 +227,12 @@ func bargauge(title, description, fields string, w, h int) panel {
 }
 
 type tableOptions struct {
-	ShowHeader bool     `json:"showHeader"`
-	CellHeight string   `json:"cellHeight"`
-	SortBy     []sortBy `json:"sortBy,omitempty"`
+	ShowHeader bool   `json:"showHeader"`
+	CellHeight string `json:"cellHeight"`
+	// MaxRowHeight, in pixels, is where a text that is wrapped is cut off; before Grafana 13
+	// it is not.
+	MaxRowHeight int      `json:"maxRowHeight"`
+	SortBy       []sortBy `json:"sortBy,omitempty"`
 }
 
 type sortBy struct {
@@ -249,6 +247,10 @@ type tableCustom struct {
 	MinWidth    int    `json:"minWidth"` // of columns without a width
 }
 
+// narrowest is the least width of a column, in pixels: Grafana draws it that wide
+// whatever is asked for, and then the last column does not fit any more.
+const narrowest = 50
+
 // cellType is what a table's cell looks like.
 type cellType struct {
 	Type             string `json:"type"`                       // auto, image, gauge, color-background, color-text, sparkline
@@ -260,11 +262,20 @@ type cellType struct {
 // picture.
 func table(title, description string, w, h int) panel {
 	p := newPanel("table", title, description, w, h)
-	p.Options = tableOptions{ShowHeader: true, CellHeight: "sm"}
+	p.Options = tableOptions{ShowHeader: true, CellHeight: "sm", MaxRowHeight: 2*22 + 12}
 	return p.change(func(f *field) {
 		f.Color = &color{"fixed", listened} // of bars in cells
-		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}, MinWidth: 60}
+		f.Custom = tableCustom{Align: "auto", CellOptions: cellType{Type: "auto"}, MinWidth: 100}
 	}).override(matcher{"byRegexp", "/.*/"}, property{"noValue", ""}).texts()
+}
+
+// slim lets the columns without a width be so narrow that the table fits a phone.
+func (p panel) slim() panel {
+	return p.change(func(f *field) {
+		c := f.Custom.(tableCustom)
+		c.MinWidth = 60
+		f.Custom = c
+	})
 }
 
 // cells sets the height of a table's rows: sm, md or lg.
@@ -277,11 +288,10 @@ func (p panel) cells(height string) panel {
 
 type heatmapColor struct {
 	Mode     string  `json:"mode"`
-	Scheme   string  `json:"scheme"`
 	Fill     string  `json:"fill"`
+	Scale    string  `json:"scale"`
 	Exponent float64 `json:"exponent"`
 	Steps    int     `json:"steps"`
-	Reverse  bool    `json:"reverse"`
 	Min      float64 `json:"min"`
 }
 
@@ -312,14 +322,16 @@ type heatmapOptions struct {
 	ShowValue string         `json:"showValue"`
 }
 
-// heatmap colors cells: its frame's first field is a number, along the x axis, and each
-// other number field is a row of cells, the first one on top. Names of the rows must not
-// be numbers, or Grafana wants times along the x axis.
+// heatmap colors cells: its frame's first field, along the x axis, is a number or the time
+// at which a cell ends, and each other number field is a row of cells, the first one on top.
+// Names of the rows must not be numbers. The more, the less of the ground shines through, on
+// a dark and on a light one; by the square root, so that one long day does not make all
+// others look like none.
 func heatmap(title, description, value, unit string, decimals, w, h int) panel {
 	p := newPanel("heatmap", title, description, w, h)
 	var options heatmapOptions
 	options.CellGap = 2
-	options.Color = heatmapColor{Mode: "scheme", Scheme: "Greens", Fill: "dark-green", Exponent: 0.5, Steps: 64}
+	options.Color = heatmapColor{Mode: "opacity", Fill: listened, Scale: "exponential", Exponent: 0.5, Steps: 64}
 	options.YAxis.AxisPlacement, options.YAxis.Reverse, options.YAxis.Unit = "left", true, "none"
 	options.RowsFrame.Layout, options.RowsFrame.Value = "auto", value
 	options.CellValues.Unit, options.CellValues.Decimals = unit, decimals
@@ -334,9 +346,8 @@ func heatmap(title, description, value, unit string, decimals, w, h int) panel {
 type timelineOptions struct {
 	ShowValue   string         `json:"showValue"`
 	RowHeight   float64        `json:"rowHeight"`
-	ColWidth    float64        `json:"colWidth,omitempty"`    // of status-history
-	MergeValues bool           `json:"mergeValues,omitempty"` // of state-timeline
-	AlignValue  string         `json:"alignValue,omitempty"`  // of state-timeline
+	MergeValues bool           `json:"mergeValues"`
+	AlignValue  string         `json:"alignValue"`
 	Legend      legendOptions  `json:"legend"`
 	Tooltip     tooltipOptions `json:"tooltip"`
 }
@@ -346,13 +357,6 @@ type timelineCustom struct {
 	LineWidth   int `json:"lineWidth"`
 }
 
-// statusHistory colors a cell for each time of each series, the first series on top.
-func statusHistory(title, description string, w, h int) panel {
-	p := newPanel("status-history", title, description, w, h)
-	p.Options = timelineOptions{ShowValue: "never", RowHeight: 0.9, ColWidth: 0.9, Legend: noLegend, Tooltip: tooltipOptions{Mode: "single"}}
-	return p.scheme("continuous-greens").change(func(f *field) { f.Custom = timelineCustom{90, 1} })
-}
-
 // stateTimeline draws what a state was, as long as it was that.
 func stateTimeline(title, description string, w, h int) panel {
 	p := newPanel("state-timeline", title, description, w, h)
@@ -360,23 +364,6 @@ func stateTimeline(title, description string, w, h int) panel {
 		ShowValue: "auto", RowHeight: 0.8, MergeValues: true, AlignValue: "left", Legend: noLegend, Tooltip: tooltipOptions{Mode: "single"},
 	}
 	return p.change(func(f *field) { f.Custom = timelineCustom{80, 0} })
-}
-
-type pieOptions struct {
-	PieType       string         `json:"pieType"`
-	DisplayLabels []string       `json:"displayLabels"`
-	ReduceOptions reduceOptions  `json:"reduceOptions"`
-	Legend        legendOptions  `json:"legend"`
-	Tooltip       tooltipOptions `json:"tooltip"`
-}
-
-// piechart shows shares, one for each row of a table: fields is a regular expression of
-// the values.
-func piechart(title, description, fields string, w, h int) panel {
-	p := newPanel("piechart", title, description, w, h)
-	legend := legendOptions{ShowLegend: true, DisplayMode: "table", Placement: "right", Calcs: []string{}, Values: []string{"percent"}}
-	p.Options = pieOptions{PieType: "donut", DisplayLabels: []string{}, Legend: legend, Tooltip: tooltipOptions{Mode: "single", Sort: "none"}}
-	return p.rows(fields).scheme("palette-classic")
 }
 
 type gaugeOptions struct {

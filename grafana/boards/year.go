@@ -17,23 +17,23 @@ func year() board {
 		stat("New", "Artists and songs that were heard for the first time ever, short plays included.", "lastNotNull", 6, 4).
 			flux(`yearNews()`).rows("/^number$/").unit("none", 0).colored(found),
 
-		topTable("Artists of the year", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 14,
+		topTable("Artists of the year", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 16,
 			`artists(start: newYear, stop: yearEnd) |> top(by: "${by}") |> withFields(fields: (r) => r._field == "artist" or r._field == "image_url")`, "image_url", "artist"),
-		topTable("Songs of the year", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 14,
+		topTable("Songs of the year", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 16,
 			`songs(start: newYear, stop: yearEnd) |> top(by: "${by}") |> asSongs()`, "image_url", "track", "artist"),
-		topTable("Albums of the year", "An album is a name of an artist, whatever its editions' ids.", 8, 14,
+		topTable("Albums of the year", "An album is a name of an artist, whatever its editions' ids.", 8, 16,
 			`albums(start: newYear, stop: yearEnd) |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "artist" or r._field == "image_url")`, "image_url", "album", "artist"),
 
 		row("Records"),
-		stat("Biggest day", "The day on which most was heard, in ${zone}.", "lastNotNull", 5, 4).
+		stat("Biggest day", "The day on which most was heard, in ${zone}.", "lastNotNull", 6, 4).
 			flux(`biggestDay()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit(date), fixed(other)),
-		stat("Longest session", "A session ends when nothing is heard for half an hour.", "lastNotNull", 5, 4).
+		stat("Longest session", "A session ends when nothing is heard for half an hour.", "lastNotNull", 6, 4).
 			flux(`longestSession()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit(date), fixed(other)),
 		stat("Longest streak", "The most days in a row on which something was heard.", "lastNotNull", 4, 4).
 			flux(`longestStreak()`).unit("suffix:days", 0).colored(average),
-		table("Most repeated in a day", "The song that was played most often from one midnight to the next, in ${zone}.", 10, 4).
+		table("Most repeated in a day", "The song that was played most often from one midnight to the next, in ${zone}.", 8, 4).
 			flux(`mostRepeated()`).columns("song", "times", "day").unit("none", 0).
-			field("song", name("Song")).
+			field("song", name("Song"), wrap()).
 			field("times", name("Times"), width(70)).
 			field("day", name("Day"), inUnit(date), width(110)),
 

@@ -30,7 +30,7 @@ theirs = (fields, start=v.timeRangeStart, stop=v.timeRangeStop) => played(fields
     |> filter(fn: (r) => r.artist_key == artistKey)
 
 // theirMS reads the time listened of each play of the artist.
-theirMS = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "ms_played")
+theirMS = (start=v.timeRangeStart) => theirs(fields: (r) => r._field == "artist_key" or r._field == "ms_played", start: start)
     |> keep(columns: ["_time", "ms_played"])
     |> rename(columns: {ms_played: "_value"})
 
@@ -42,9 +42,14 @@ theirFacts = () => theirs(fields: (r) => r._field == "artist_key" or r._field ==
     |> rename(columns: {number: "songs"})
 
 // theirTotal is all that was ever heard of the artist, at any time.
-theirTotal = () => artistTotal(fields: (r) => r._field == "ms_played" or r._field == "plays" or r._field == "first_ms" or r._field == "last_ms")
+theirTotal = () => artistTotal(fields: (r) => r._field == "ms_played" or r._field == "plays")
     |> rows()
-    |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays, first: r.first_ms, last: r.last_ms}))
+    |> map(fn: (r) => ({hours: float(v: r.ms_played) / 3600000.0, plays: r.plays}))
+
+// theirTimes are when the artist was heard first and last, at any time.
+theirTimes = () => artistTotal(fields: (r) => r._field == "first_ms" or r._field == "last_ms")
+    |> rows()
+    |> map(fn: (r) => ({first: r.first_ms, last: r.last_ms}))
 
 // theirSongs is a row for each song of the artist.
 theirSongs = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "ms_played" or r._field == "plays")

@@ -3,7 +3,7 @@ before = time(v: int(v: v.timeRangeStart) * 2 - int(v: v.timeRangeStop))
 
 // change compares the range with the one before: 0.1 is a tenth more.
 change = () => {
-    row = (what, now, past) => ({what: what, past: past, change: float(v: now) / float(v: past) - 1.0})
+    row = (what, now, past) => ({what: (if now < past then "fewer " else "more ") + what, past: past, change: float(v: now) / float(v: past) - 1.0})
 
     return array.from(
             rows: [
@@ -107,7 +107,7 @@ streaks = () => {
         |> sort(columns: ["what"])
 }
 
-// calendar is a row for each week, by its Monday, and the hours of its days.
+// calendar is a row for each week, by its end, as heatmaps want it, and the hours of its days.
 calendar = (tables=<-) => tables
     |> perDay()
     |> map(
@@ -116,7 +116,7 @@ calendar = (tables=<-) => tables
 
             return {
                 // From noon on, so that an hour more or less of a change of the clocks does not matter.
-                Time: date.truncate(t: date.sub(d: duration(v: weekday * 86400000000000), from: date.add(d: 12h, to: r._time)), unit: 1d),
+                Time: date.truncate(t: date.add(d: duration(v: (7 - weekday) * 86400000000000), to: date.add(d: 12h, to: r._time)), unit: 1d),
                 order: weekday,
                 day: weekdays[weekday],
                 hours: float(v: r._value) / 3600000.0,

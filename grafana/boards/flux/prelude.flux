@@ -65,6 +65,18 @@ perWeek = (tables=<-, fn=sum) => tables
     |> aggregateWindow(every: 1w, offset: -3d, fn: fn, createEmpty: true, timeSrc: "_start")
     |> fill(value: 0)
 
+// midnight is when the first day of the range begins, or the one that many days before it. A
+// bar is as wide as the shortest time between two of them: one that began with the range
+// would make all of them thin.
+midnight = (earlier=0) => date.truncate(
+    // From noon on, so that an hour more or less of a change of the clocks does not matter.
+    t: date.sub(d: duration(v: earlier * 86400000000000), from: date.add(d: 12h, to: date.truncate(t: v.timeRangeStart, unit: 1d))),
+    unit: 1d,
+)
+
+// monday is when the first week of the range begins, or the one that many days before it.
+monday = (earlier=0) => midnight(earlier: earlier + (date.weekDay(t: v.timeRangeStart) + 6) % 7)
+
 // total is the sum of all values, 0 if there are none.
 total = (tables=<-) => tables |> sum() |> filter(fn: (r) => exists r._value) |> only(column: "_value", otherwise: 0)
 

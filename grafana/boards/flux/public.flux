@@ -38,7 +38,7 @@ withNames = (tables=<-, fields) => tables
     )
 
 // shownMS is the time listened of each of those plays.
-shownMS = () => shown(fields: (r) => r._field == "incognito" or r._field == "kind" or r._field == "ms_played")
+shownMS = (start=v.timeRangeStart) => shown(fields: (r) => r._field == "incognito" or r._field == "kind" or r._field == "ms_played", start: start)
     |> keep(columns: ["_time", "ms_played"])
     |> rename(columns: {ms_played: "_value"})
 
