@@ -362,14 +362,11 @@ func concernsAll(reason spotify.Reason) bool {
 
 // backOff is how long to wait after so many failures in a row.
 func backOff(err error, failures int) time.Duration {
-	switch reasonOf(err) {
-	case spotify.ReasonPremium, spotify.ReasonNotRegistered:
+	switch reason := reasonOf(err); {
+	case reason == spotify.ReasonPremium, reason == spotify.ReasonNotRegistered:
 		return slowBackOff
-	case spotify.ReasonAuth:
-		failed, ok := errors.AsType[*spotify.Error](err)
-		if errors.Is(err, spotify.ErrLoggedOut) || ok && failed.Status == 0 {
-			return loginLook // nothing is sent until the token file is a new one
-		}
+	case loginLost(err):
+		return loginLook
 	}
 	wait := firstBackOff
 	for range failures - 1 {
@@ -378,6 +375,12 @@ func backOff(err error, failures int) time.Duration {
 		}
 	}
 	return wait
+}
+
+// loginLost tells whether nothing is sent before the token file is a new one.
+func loginLost(err error) bool {
+	failed, ok := errors.AsType[*spotify.Error](err)
+	return errors.Is(err, spotify.ErrLoggedOut) || ok && failed.Reason == spotify.ReasonAuth && failed.Status == 0
 }
 
 // publish copies what has come of a duty to where State reads it. asked: it
@@ -390,6 +393,9 @@ func (p *poller) publish(ctx context.Context, now time.Time, err error, asked bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.AuthorizationExpiry = expiry
+	if loginLost(err) && loginLost(p.state.LastFailure) {
+		asked = false // this was a look at the token file
+	}
 	if asked {
 		p.state.Polls++
 	}

@@ -531,8 +531,12 @@ func TestLoggedOut(t *testing.T) {
 			t.Errorf("%d requests and %d for tokens after the end of the login", more, w.sim.TokenRequests()-tokens)
 		}
 		out := c.account(t, "me")
-		if *out.Up || !errors.Is(out.LastFailure, spotify.ErrLoggedOut) || out.Failures[spotify.ReasonAuth] == 0 || !strings.Contains(out.LastFailure.Error(), "spotify-exporter login --account me") {
+		if *out.Up || !errors.Is(out.LastFailure, spotify.ErrLoggedOut) || !strings.Contains(out.LastFailure.Error(), "spotify-exporter login --account me") {
 			t.Errorf("logged out: %+v", out)
+		}
+		// That the token file is looked at is no poll.
+		if n := out.Failures[spotify.ReasonAuth]; n != 1 {
+			t.Errorf("%d failed polls, want the one that Spotify has refused", n)
 		}
 		if n := len(log.with("poll failed")); n < 2 || n > 10 {
 			t.Errorf("logged %d times", n)
