@@ -35,16 +35,6 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", k)
 }
 
-// ParseKind is the reverse of String; a name that is not known is Unknown.
-func ParseKind(name string) Kind {
-	for k, n := range kindNames {
-		if n == name {
-			return Kind(k)
-		}
-	}
-	return Unknown
-}
-
 // Artist is one credited artist. Exports know no ids.
 type Artist struct {
 	ID   string `json:"id,omitempty"` // Spotify id, "" if not known
