@@ -149,6 +149,16 @@ func TestOnePlayOfAllWitnesses(t *testing.T) {
 	}
 }
 
+// TestNoPlayBeginsAfterItsEnd: the export has the start by the clock of the device,
+// which is ahead in 378 of the 41,418 rows of history A.
+func TestNoPlayBeginsAfterItsEnd(t *testing.T) {
+	j := open(t, journal.Options{})
+	record(t, j, with(inHistory(song(1), noon, 24_420), func(r *journal.Report) { r.StartedAt = noon.Add(79 * time.Second) }))
+	if p := plays(t, j)[0]; !p.StartedAt.IsZero() || !p.EndedAt.Equal(noon) || p.MSPlayed != 24_420 {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestATrackOnRepeatMapsOneToOne(t *testing.T) {
 	j := open(t, journal.Options{})
 	short := song(1)
