@@ -102,6 +102,28 @@ func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
 	return still >= logout && moved > 0
 }
 
+// heard is how much sounded since the last look, at one that shows the item further
+// by moved, and how far that may be off.
+func (o *openPlay) heard(playing bool, passed, moved time.Duration) (listened, unsure time.Duration) {
+	ahead := moved > passed+lookError // somebody has moved it; it sounded at most while time has passed
+	switch {
+	case ahead && o.Playing && playing:
+		return passed, min(passed, lookError)
+	case ahead && (o.Playing || playing):
+		return passed / 2, passed / 2
+	case ahead: // mostly while it was paused
+		return 0, passed
+	case moved < -lookError && o.Playing: // went back
+		return passed, passed
+	case moved < 0: // or was rounded differently
+		return 0, 0
+	case passed-moved > lookError && o.Playing && playing:
+		// Paused in between; or it went back a little, and sounded all along.
+		return moved, passed - moved
+	}
+	return moved, 0
+}
+
 // paused notes the longest pause, unless something else has been noted.
 func (o *openPlay) paused(until time.Time) {
 	if o.Break.MSMore > 0 || until.Sub(o.PausedAt) <= o.Break.Until.Sub(o.Break.From) {

@@ -296,40 +296,33 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		ended = t.restart(p, now, position)
 		o = t.Open
 	case !o.pausedLong(passed, moved):
-		listened := moved
-		if moved > passed+lookError { // skipped ahead, at most while time has passed
-			listened = passed
-			o.Uncertain += min(passed, lookError)
-		} else if moved < 0 { // went back, or was rounded differently
-			listened = 0
-			if moved < -lookError && o.Playing {
-				listened = passed
-				o.Uncertain += passed
-			}
-		} else if still := passed - moved; still > lookError {
-			if o.Playing && p.Playing {
-				// Paused in between; or it went back a little, and sounded all along.
-				o.Uncertain += still
-			}
-			if !o.PausedAt.IsZero() {
-				o.paused(now.Add(-moved))
-			}
+		listened, unsure := o.heard(p.Playing, passed, moved)
+		if moved >= 0 && passed-moved > lookError && !o.PausedAt.IsZero() {
+			o.paused(now.Add(-moved))
 		}
 		o.Listened += max(0, listened)
+		o.Uncertain += unsure
 		if o.StartedAt.IsZero() && p.Playing && o.Listened == listened {
 			o.StartedAt = now.Add(-max(0, listened))
 		}
 	default:
 		// Paused for so long that Spotify has ended the play; what goes on is
 		// another one.
-		stopped := o.SeenAt
+		stopped, uncertain := o.SeenAt, lookError
 		if !o.PausedAt.IsZero() {
 			stopped = o.PausedAt
 		}
-		resumed := now.Add(-max(0, moved))
+		listened, unsure := o.heard(p.Playing, passed, moved)
+		if !o.Playing {
+			uncertain = max(uncertain, unsure)
+		}
+		resumed := now.Add(-max(0, listened))
 		ended = append(ended, o.end(stopped, max(lookError, resumed.Sub(stopped)), "logout", 0, max(0, moved)))
-		t.Open = &openPlay{Item: item, StartedAt: resumed, Listened: max(0, moved), Uncertain: lookError, ReasonStart: "appload"}
+		t.Open = &openPlay{Item: item, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
 		o = t.Open
+		if p.Playing || o.Listened > 0 {
+			o.StartedAt = resumed
+		}
 	}
 	if p.Playing {
 		o.PausedAt = time.Time{}

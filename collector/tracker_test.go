@@ -121,6 +121,14 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Seek(minutes(1)) },
 		want:   []string{"B trackdone"}, within: oneLook,
 	}, {
+		name:   "seek forward while paused",
+		script: func(m moment) { m.Play(long).After(minutes(2)).Pause().After(minutes(4)).Seek(minutes(20)) },
+		want:   []string{"Long logout"}, within: oneLook,
+	}, {
+		name:   "seek forward while paused for long",
+		script: func(m moment) { m.Play(long).After(minutes(2)).Pause().After(minutes(9)).Seek(minutes(20)) },
+		want:   []string{"Long logout"}, within: oneLook,
+	}, {
 		name:   "seek back to the start", // listed once: one play
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Seek(0) },
 		want:   []string{"B trackdone"}, within: oneLook,
