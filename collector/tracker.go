@@ -374,6 +374,12 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 // becomes a play of its own.
 func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration) []journal.Report {
 	o := t.Open
+	if !o.Playing && !p.Playing {
+		// Moved back while it was paused, or heard from the start and paused again.
+		o.Break = journal.Break{From: o.PausedAt, Until: now, MSPlayed: o.Listened.Milliseconds()}
+		o.Uncertain += position
+		return nil
+	}
 	if !o.Playing { // somebody has chosen it again
 		ended := o.giveWay(p, now, now.Add(-position))
 		t.begin(p, o.Item, now, position, true, false)

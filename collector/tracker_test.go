@@ -125,6 +125,12 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(long).After(minutes(2)).Pause().After(minutes(4)).Seek(minutes(20)) },
 		want:   []string{"Long logout"}, within: oneLook,
 	}, {
+		name: "seek back while paused", // listed once, at its end
+		script: func(m moment) {
+			m.Play(trackB).After(minutes(2)).Pause().After(minutes(1.5)).Seek(30 * time.Second).After(minutes(2)).Play(trackC)
+		},
+		want: []string{"B endplay skipped", "C trackdone"}, within: oneLook,
+	}, {
 		name:   "seek forward while paused for long",
 		script: func(m moment) { m.Play(long).After(minutes(2)).Pause().After(minutes(9)).Seek(minutes(20)) },
 		want:   []string{"Long logout"}, within: oneLook,
