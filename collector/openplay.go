@@ -178,8 +178,13 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 		}
 		return o.endPaused(began, "endplay")
 	}
+	sure := lookError
+	if !o.MissedAt.IsZero() {
+		// It ended when it was missed first, or sounded on, on a device out of reach.
+		sure = max(sure, began.Sub(o.SeenAt))
+	}
 	if through.IsZero() { // of unknown length
-		return o.end(began, lookError, "unknown", began.Sub(o.SeenAt), lookError)
+		return o.end(began, sure, "unknown", began.Sub(o.SeenAt), sure)
 	}
 	switch early := through.Sub(began); {
 	case early > crossfade:
@@ -191,10 +196,10 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 		}
 		return o.end(began, max(lookError, since), reason, since, since)
 	case early >= -lookError:
-		return o.end(began, lookError, "trackdone", began.Sub(o.SeenAt), lookError)
+		return o.end(began, sure, "trackdone", began.Sub(o.SeenAt), sure)
 	default:
 		// Through, and then nothing for a while; or paused, and then left.
-		return o.end(through, max(lookError, -early), "trackdone", o.left(), max(lookError, o.left()))
+		return o.end(through, max(sure, -early), "trackdone", o.left(), max(lookError, o.left()))
 	}
 }
 

@@ -173,6 +173,12 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Stop() },
 		want:   []string{"B unknown"}, within: minutes(2),
 	}, {
+		name: "stopped, and something else when it would have ended",
+		script: func(m moment) {
+			m.Play(trackB).After(minutes(2) + 15*time.Second).Stop().After(minutes(1.75) - 3*time.Second).Play(trackC)
+		},
+		want: []string{"B trackdone", "C trackdone"}, within: oneLook,
+	}, {
 		name:   "private",
 		script: func(m moment) { m.Private(true).Play(trackA, trackB).After(minutes(10)).Private(false).Play(trackC) },
 		want:   []string{"C trackdone"},
