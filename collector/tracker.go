@@ -340,8 +340,9 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 }
 
 // again is a look that shows the open item, which must be through, at its start
-// again, since began. What was not looked at in between are further plays of it
-// only if it is set to repeat.
+// again, since began. What was not looked at in between are further plays of it if
+// it is set to repeat; but of a track recently-played tells them, and that it was
+// all something else.
 func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 	var ended []journal.Report
 	o := t.Open
@@ -357,7 +358,7 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 		next.StartedAt, next.SeenAt, next.Position, next.Listened, next.Uncertain = end, end, 0, 0, lookError
 		next.ReasonStart, next.Break = "trackdone", journal.Break{}
 		o = &next
-		if p.Repeat != "track" || gap < duration(&o.Item)-crossfade || gap > time.Hour {
+		if p.Repeat != "track" || o.Item.Kind == journal.Track || gap < duration(&o.Item)-crossfade || gap > time.Hour {
 			break
 		}
 	}

@@ -222,6 +222,18 @@ func TestTracker(t *testing.T) {
 		stops:  []time.Duration{minutes(2)}, down: minutes(9),
 		want: []string{"A trackdone", "B", "C", "D trackdone"}, within: minutes(4),
 	}, {
+		name: "away while others were played between two plays on repeat",
+		script: func(m moment) {
+			m.Repeat("track").Play(trackA).After(minutes(2)).Play(trackB).After(minutes(9)).Play(trackA).After(minutes(2.5)).Repeat("off")
+		},
+		stops: []time.Duration{minutes(1.5)}, down: minutes(10),
+		want: []string{"A trackdone", "B", "B", "B", "A trackdone"}, within: minutes(4),
+	}, {
+		name:   "an episode on repeat while we were away",
+		script: func(m moment) { m.Repeat("track").Play(episode).After(minutes(50)).Repeat("off") },
+		stops:  []time.Duration{minutes(10)}, down: minutes(35),
+		want: []string{"Episode trackdone", "Episode trackdone", "Episode trackdone"}, lasts: 2 * time.Hour,
+	}, {
 		name:   "away while it was paused",
 		script: func(m moment) { m.Play(trackB).After(minutes(1)).Pause().After(minutes(6)).Resume() },
 		stops:  []time.Duration{minutes(2)}, down: minutes(2),
