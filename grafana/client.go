@@ -190,7 +190,7 @@ func (c *client) answered(resp *http.Response, body []byte) error {
 		} `json:"results"`
 	}
 	if json.Unmarshal(body, &words) != nil {
-		words.Message = "not in Grafana's words"
+		words.Message = "not in Grafana's words: see that GRAFANA_URL is its address"
 	}
 	failed := make(map[string]string)
 	for refID, result := range words.Results {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,13 @@ func TestSnapshotMistakes(t *testing.T) {
 	if _, errs := command(t, exitUsage, "snapshot", "--out", "x"); !strings.Contains(errs, "--dry-run") {
 		t.Errorf("--out alone: %s", errs)
 	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	t.Setenv("GRAFANA_URL", other.URL)
+	if _, errs := command(t, exitFailed, "snapshot"); !strings.Contains(errs, "see that GRAFANA_URL is its address") {
+		t.Errorf("at the address of something else: %s", errs)
+	}
+	t.Setenv("GRAFANA_URL", "http://127.0.0.1:1")
 	if _, errs := command(t, exitFailed, "snapshot"); !strings.Contains(errs, "Grafana did not answer") || strings.Contains(errs, "hidden") {
 		t.Errorf("without a Grafana: %s", errs)
 	}

@@ -274,6 +274,9 @@ func TestATokenFileIsReadAgain(t *testing.T) {
 		if _, err := e.Step(t.Context()); failure(t, err).Reason != influx.Unauthorized {
 			t.Fatal(err)
 		}
+		if hint := e.State().Paused; !strings.Contains(hint, file) || strings.Contains(hint, "INFLUX_TOKEN:") {
+			t.Errorf("it says to mend what is not used: %s", hint)
+		}
 	}
 	if err := os.WriteFile(file, []byte(s.Grant(t, bucket, influxtest.Read|influxtest.Write)+"\n"), 0o600); err != nil {
 		t.Fatal(err)

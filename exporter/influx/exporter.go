@@ -273,7 +273,11 @@ func probe(n int) time.Duration { return min(time.Duration(n)*time.Minute, 5*tim
 func (e *Exporter) hint(failure *Error) string {
 	switch failure.Reason {
 	case Unauthorized:
-		return "InfluxDB does not know INFLUX_TOKEN: put one in that it shows under Load Data › API Tokens (it shows a token only when it makes it)"
+		const shown = "put one in that it shows under Load Data › API Tokens (it shows a token only when it makes it)"
+		if e.options.TokenFile != "" {
+			return fmt.Sprintf("InfluxDB does not know the token in %s, which is read again at every try: run setup again, or %s", e.options.TokenFile, shown)
+		}
+		return "InfluxDB does not know INFLUX_TOKEN: " + shown
 	case Forbidden:
 		return fmt.Sprintf("INFLUX_TOKEN may not write into bucket %q: make one that may", e.options.Bucket)
 	case NotFound:
