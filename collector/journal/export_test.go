@@ -75,3 +75,24 @@ func Derive(reports []Report, together int) int {
 	}
 	return plays
 }
+
+// Apart returns the sizes of the groups in which Record would look at reports that
+// an account has not reported yet.
+func (j *Journal) Apart(ctx context.Context, account string, reports []Report) (sizes []int, err error) {
+	err = j.quietly(ctx, func(tx *transaction) error {
+		id, err := j.account(tx, account)
+		if err != nil {
+			return err
+		}
+		rows := make([]*reportRow, len(reports))
+		for i := range reports {
+			rows[i] = newReportRow(&reports[i], &itemRow{}, 0)
+		}
+		groups, err := (&recording{journal: j, tx: tx, account: id}).apart(rows)
+		for _, group := range groups {
+			sizes = append(sizes, len(group))
+		}
+		return err
+	})
+	return sizes, err
+}

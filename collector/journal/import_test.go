@@ -175,3 +175,31 @@ func TestSpansLeaveEveryPlayAlone(t *testing.T) {
 		t.Errorf("nobody's: %v (%v)", spans, err)
 	}
 }
+
+// A file of a few videos a day, after those of ten years of music, was looked at in
+// groups of months, each with all the music of that time.
+func TestWhatLiesBetweenIsNotReadForFew(t *testing.T) {
+	j := open(t, journal.Options{})
+	var sparse, dense []journal.Report
+	for n := range 20 {
+		sparse = append(sparse, listed(song(n), noon.Add(time.Duration(n)*12*time.Hour)))
+	}
+	for n := range 200 {
+		dense = append(dense, listed(song(n), noon.Add(time.Duration(n)*time.Hour+30*time.Minute)))
+	}
+	groups := func() int {
+		t.Helper()
+		sizes, err := j.Apart(t.Context(), "me", sparse)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(sizes)
+	}
+	if n := groups(); n != 1 {
+		t.Errorf("nothing lies between, and they are looked at in %d groups", n)
+	}
+	record(t, j, dense...)
+	if n := groups(); n < 15 {
+		t.Errorf("ten times as much lies between, and they are looked at in %d groups", n)
+	}
+}

@@ -283,16 +283,26 @@ func (r *recording) deriveAll(touched []*reportRow) error {
 			moved[id] = append(moved[id], slices.DeleteFunc(reports, func(m *reportRow) bool { return id == r.account && held[m.digest] })...)
 		}
 	}
-	for _, near := range apart(moved[r.account]) {
-		if err := r.deriveAround(near); err != nil {
+	if err := r.deriveApart(moved[r.account]); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(others)) {
+		if err := others[id].deriveApart(moved[id]); err != nil {
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(others)) {
-		for _, near := range apart(moved[id]) {
-			if err := others[id].deriveAround(near); err != nil {
-				return err
-			}
+	return nil
+}
+
+// deriveApart derives the plays around reports of one account.
+func (r *recording) deriveApart(touched []*reportRow) error {
+	groups, err := r.apart(touched)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if err := r.deriveAround(group); err != nil {
+			return err
 		}
 	}
 	return nil

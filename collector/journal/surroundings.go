@@ -7,17 +7,38 @@ import (
 	"slices"
 )
 
-// apart splits reports into groups that are far enough from each other to be
-// looked at one by one: an item that was played for ten years must not make us
-// read ten years. Three days, as an import would look for every evening otherwise.
-func apart(reports []*reportRow) [][]*reportRow {
+// apart splits reports into groups that are looked at one by one, each with all
+// that lies between its first and its last: where that is little, as in an import
+// of years that nobody has recorded, few groups cost least; where it is much, as
+// around the plays of one item, it must not be read.
+func (r *recording) apart(reports []*reportRow) ([][]*reportRow, error) {
 	slices.SortFunc(reports, compareReports)
+	var groups [][]*reportRow
+	for _, group := range split(reports, 7*24*3_600_000) {
+		var held int
+		reach, most := reachOf(group), 2*len(group)
+		err := r.tx.get("SELECT count(*) FROM (SELECT 1 FROM report WHERE account = ? AND ended_ms BETWEEN ? AND ? LIMIT ?)",
+			[]any{r.account, reach.from, reach.until, most}, []any{&held})
+		if err != nil {
+			return nil, fmt.Errorf("read reports: %w", err)
+		}
+		if held < most {
+			groups = append(groups, group)
+		} else {
+			groups = append(groups, split(group, 6*3_600_000)...)
+		}
+	}
+	return groups, nil
+}
+
+// split splits reports, which are in order, where nothing reaches for so many ms.
+func split(reports []*reportRow, gapMS int64) [][]*reportRow {
 	var groups [][]*reportRow
 	var until int64
 	begin := 0
 	for i, r := range reports {
 		reach := r.reach()
-		if i > begin && reach.from-until > 3*24*3_600_000 {
+		if i > begin && reach.from-until > gapMS {
 			groups = append(groups, reports[begin:i:i])
 			begin = i
 		}
