@@ -38,7 +38,7 @@ type environment struct {
 	SpotifyRequestBudget    string `envconfig:"SPOTIFY_REQUEST_BUDGET" default:"1000" help:"requests to the Web API in any 24 hours, all accounts together; 0: no limit"`
 	LoginAddress            string `envconfig:"LOGIN_ADDRESS" default:"127.0.0.1:8888" help:"where login waits for the browser; http://ADDRESS/callback is the redirect URI of the app"`
 	Timezone                string `envconfig:"TIMEZONE" help:"where the listener lives, such as Europe/Berlin, or me=Europe/Berlin,anna=Asia/Tokyo; if empty, that of the system"`
-	RecordPrivate           string `envconfig:"RECORD_PRIVATE" default:"false" help:"true also records private sessions"`
+	RecordPrivate           string `envconfig:"RECORD_PRIVATE" default:"false" help:"whether private sessions are recorded, too: true or false"`
 	CountFrom               string `envconfig:"COUNT_FROM" default:"30s" help:"how long a play lasts to be counted as one, 1s to 10m; all are recorded"`
 	DataDir                 string `envconfig:"DATA_DIR" default:"./data" help:"folder of the journal and the tokens; back it up"`
 	InfluxURL               string `envconfig:"INFLUX_URL" help:"address of InfluxDB 2, such as http://localhost:8086; if empty, the journal is the only store"`
@@ -48,7 +48,7 @@ type environment struct {
 	InfluxTokenFile         string `envconfig:"INFLUX_TOKEN_FILE" help:"file with the API token"`
 	WebListenAddress        string `envconfig:"WEB_LISTEN_ADDRESS" default:":10178" help:"where /metrics and the status page are served"`
 	WebConfigFile           string `envconfig:"WEB_CONFIG_FILE" help:"file of the exporter toolkit for TLS and passwords"`
-	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"false keeps the name of what plays out of /metrics and the status page"`
+	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"whether /metrics and the status page name what plays: true or false"`
 	AlertmanagerURL         string `envconfig:"ALERTMANAGER_URL" help:"address of Alertmanager, such as http://localhost:9093, for check; if empty, nobody is told when something fails"`
 	GrafanaURL              string `envconfig:"GRAFANA_URL" help:"address of Grafana, such as http://localhost:3000, for the snapshot; if empty, there is none"`
 	GrafanaToken            string `envconfig:"GRAFANA_TOKEN" help:"token of a service account in Grafana with the role Editor"`
@@ -58,8 +58,8 @@ type environment struct {
 	SnapshotDelay           string `envconfig:"SNAPSHOT_DELAY" default:"24h" help:"how much of the last hours the snapshot leaves out, 1h to 720h"`
 	SnapshotDashboard       string `envconfig:"SNAPSHOT_DASHBOARD" default:"spotify-public" help:"uid of the board that is published"`
 	SnapshotAccount         string `envconfig:"SNAPSHOT_ACCOUNT" help:"account whose listening is published; needed if there are several"`
-	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"debug, info, warn or error"`
-	LogFormat               string `envconfig:"LOG_FORMAT" help:"text or json; if empty, text on a terminal and json elsewhere"`
+	LogLevel                string `envconfig:"LOG_LEVEL" default:"info" help:"how much is logged: debug, info, warn or error"`
+	LogFormat               string `envconfig:"LOG_FORMAT" help:"how it is logged: text or json; if empty, text on a terminal and json elsewhere"`
 }
 
 // stackEnvironment are the variables that docker-compose.yml alone reads. They are
@@ -68,7 +68,7 @@ type stackEnvironment struct {
 	Image            string `envconfig:"SPOTIFY_EXPORTER_IMAGE" help:"image of spotify-exporter; if empty, it is built from this folder"`
 	GrafanaPort      string `envconfig:"GRAFANA_PORT" default:"3000" help:"port of this machine on which Grafana is; 127.0.0.1:3000 for this machine alone"`
 	GrafanaRootURL   string `envconfig:"GRAFANA_ROOT_URL" default:"http://localhost:3000/" help:"address at which people see Grafana"`
-	GrafanaEmbedding string `envconfig:"GRAFANA_EMBEDDING" default:"false" help:"true lets other sites show Grafana's pages in a frame"`
+	GrafanaEmbedding string `envconfig:"GRAFANA_EMBEDDING" default:"false" help:"whether other sites may show Grafana's pages in a frame: true or false"`
 	GrafanaTimezone  string `envconfig:"GRAFANA_TIMEZONE" default:"browser" help:"time zone of the axes in Grafana, such as Europe/Berlin; days break where the listener lives, whatever it is"`
 	DemoGrafanaPort  string `envconfig:"DEMO_GRAFANA_PORT" default:"3001" help:"port of this machine, for it alone, on which the Grafana of the demo is"`
 }

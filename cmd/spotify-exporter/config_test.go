@@ -193,6 +193,10 @@ func TestDocumentation(t *testing.T) {
 		if help == "" || strings.Contains(help, "|") {
 			t.Errorf("%s: help %q", name, help)
 		}
+		// The example begins it with a capital letter, and no value is written with one.
+		if word, _, _ := strings.Cut(strings.NewReplacer(",", " ", ";", " ").Replace(help), " "); slices.Contains([]string{"true", "false", "debug", "text"}, word) {
+			t.Errorf("%s: help %q begins with a value", name, help)
+		}
 		fmt.Fprintf(&example, "\n# %s%s\n%s=%s\n", strings.ToUpper(help[:1]), help[1:], name, value)
 		if value != "" {
 			value = "`" + value + "`"
