@@ -104,8 +104,9 @@ func (g *gate) check(panels []*panel) {
 
 var (
 	fluxToken = regexp.MustCompile(`"(?:\\.|[^"\\])*"|//[^\n]*`)
-	// source is where a query reads. Each needs both filters.
-	source = regexp.MustCompile(`\bfrom\s*\(\s*bucket\b`)
+	// source is where a query reads, by name or id, here or on another server. Each
+	// needs both filters.
+	source = regexp.MustCompile(`\bfrom\s*\([^()]*\bbucket(?:ID)?\s*:`)
 	// notIncognito leaves out plays of private sessions, however they are called there.
 	notIncognito = regexp.MustCompile(`\bnot\s+r\.incognito\b|\br\.incognito\s*(?:!=\s*true|==\s*false)\b`)
 	delayed      = regexp.MustCompile(`\$\{?` + delayVariable + `\b`)

@@ -164,6 +164,8 @@ func TestPrivateTexts(t *testing.T) {
 		{`r.incognito != true`, `r.ms > 0 // r.incognito != true`, `panel "Artists", target A: does not leave out private sessions`},
 		{`stop: ${delay}`, `stop: now()`, `panel "Artists", target A: does not leave out the last hours`},
 		{`"query": "artists: from(bucket: v.defaultBucket)`, `"query": "artists: from(bucket: \"another\") |> from(bucket: v.defaultBucket)`, `panel "Artists", target A: does not leave out private`},
+		{`"query": "artists: from(bucket: v.defaultBucket)`, `"query": "artists: from(bucketID: \"another\") |> from(bucket: v.defaultBucket)`, `panel "Artists", target A: does not leave out private`},
+		{`"query": "artists: from(bucket: v.defaultBucket)`, `"query": "artists: from(host: \"http://other\", bucket: \"another\") |> from(bucket: v.defaultBucket)`, `panel "Artists", target A: does not leave out private`},
 		{`"refId": "A", "datasource": {"type": "influxdb", "uid": "${influx}"}, "query": "artists`, `"refId": "A", "expr": "up", "datasource": {"type": "influxdb", "uid": "${influx}"}, "query": "artists`, `target A: is no Flux query`},
 	} {
 		h := newPrivateHarness(t, table(column("artist", "string", "x")))
