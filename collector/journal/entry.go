@@ -13,7 +13,7 @@ const (
 	EntryAlbumTotal
 	EntryTrackTotal
 	EntryArtistYear // Ranked are to be written, Left deleted
-	EntryGap        // Gap is to be written, or deleted if it is nil
+	EntryGap        // Gap is to be written
 	EntryAccount
 	EntryClear // all that InfluxDB has of the account is to be deleted
 )
@@ -26,7 +26,7 @@ type Entry struct {
 	Account string
 
 	Play   *Play    // EntryPlay
-	TimeNS int64    // EntryPlayGone, EntryGap: the point's time, ns since 1970
+	TimeNS int64    // EntryPlayGone: the point's time, ns since 1970
 	Total  *Total   // Entry…Total
 	Year   int      // EntryArtistYear
 	Ranked []Total  // EntryArtistYear: the year's first artists, by hours, best first

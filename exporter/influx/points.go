@@ -114,10 +114,6 @@ func (c *encoder) encode(e journal.Entry) (encoded, error) {
 			gone(measurementArtistYear, syntheticTime(key), year)
 		}
 	case journal.EntryGap:
-		if e.Gap == nil {
-			gone(measurementGap, e.TimeNS)
-			break
-		}
 		c.point(measurementGap, account, e.Gap.From.UnixNano()).
 			AddField("ended_ms", milli(e.Gap.To)).
 			AddField("open", e.Gap.Open()).

@@ -279,7 +279,6 @@ func TestOtherEntries(t *testing.T) {
 			[]string{"artist_year,account=me,year=2024 " + synthetic("c")}},
 		"gap": {journal.Entry{Kind: journal.EntryGap, Gap: gap},
 			[]line{{"gap", me, map[string]any{"ended_ms": last.UnixMilli(), "open": true}, from.UnixNano()}}, nil},
-		"gap gone": {journal.Entry{Kind: journal.EntryGap, TimeNS: 1_700_000_000_000_000_001}, nil, []string{"gap,account=me 2023-11-14T22:13:20.000000001Z"}},
 		"account": {journal.Entry{Kind: journal.EntryAccount},
 			[]line{{"account", me, map[string]any{"timezone": "Europe/Berlin", "name": "Name of me"}, influx.Synthetic("me")}}, nil},
 	} {

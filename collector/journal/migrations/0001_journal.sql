@@ -15,7 +15,7 @@ CREATE TABLE account (
 	plan_why    TEXT NOT NULL DEFAULT '',
 	page_ms     INTEGER NOT NULL DEFAULT 0, -- when the last recently-played page was fetched
 	page_newest_ms INTEGER NOT NULL DEFAULT 0, -- end of the newest play on any page so far
-	page_plays  TEXT NOT NULL DEFAULT ''    -- JSON: [[ended_ms, uri], …] of its plays
+	page_plays  TEXT NOT NULL DEFAULT ''    -- JSON: its plays, each with ended_ms and uri
 ) STRICT;
 
 -- The catalogue: one row per uri (per kind and names where no uri is known), as
@@ -157,7 +157,7 @@ CREATE TABLE outbox (
 	seq        INTEGER PRIMARY KEY AUTOINCREMENT,
 	kind       INTEGER NOT NULL,
 	account    INTEGER NOT NULL REFERENCES account DEFERRABLE INITIALLY DEFERRED,
-	ref        INTEGER NOT NULL DEFAULT 0,  -- a play's or gap's id, a year, a gone point's item
+	ref        INTEGER NOT NULL DEFAULT 0,  -- a play's or gap's id, a year
 	key        TEXT NOT NULL DEFAULT '',    -- a total's
 	time_ns    INTEGER NOT NULL DEFAULT 0,  -- a gone point's
 	created_ms INTEGER NOT NULL,
