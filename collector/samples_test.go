@@ -90,3 +90,32 @@ func TestTrackerClock(t *testing.T) {
 		})
 	}
 }
+
+// TestTrackerPausedTwice: between two looks at a player that is paused for long, the
+// item sounded for a while. No simulator shows a pause for that long.
+func TestTrackerPausedTwice(t *testing.T) {
+	epoch := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+	var tracker collector.Tracker
+	var got []string
+	look := func(item string, playing bool, position int64, after time.Duration) {
+		position *= 1000
+		for _, r := range tracker.Look(spotify.Player{
+			Active: true, Playing: playing, Kind: spotify.KindTrack, ProgressMS: &position,
+			Item:       &spotify.Item{Kind: spotify.KindTrack, URI: "spotify:track:" + item, Name: item, DurationMS: 240_000},
+			ReceivedAt: epoch.Add(after),
+		}, 0) {
+			got = append(got, fmt.Sprintf("%s %d ends %v ± %v", r.Item.Name, r.MSPlayed/1000, r.EndedAt.Sub(epoch), r.EndedError))
+		}
+	}
+	look("A", true, 60, time.Minute)
+	look("A", false, 90, 2*time.Minute)
+	look("A", false, 130, 20*time.Minute)
+	look("B", true, 5, 25*time.Minute)
+	want := []string{
+		"A 90 ends 1m30s ± 17m50s",
+		"A 40 ends 2m40s ± 22m15s", // at the earliest; Spotify ends it when it is given up
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

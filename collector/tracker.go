@@ -318,9 +318,9 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		}
 		resumed := now.Add(-max(0, listened))
 		ended = append(ended, o.end(stopped, max(lookError, resumed.Sub(stopped)), "logout", 0, max(0, moved)))
-		t.Open = &openPlay{Item: item, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
+		t.Open = &openPlay{Item: item, SeenAt: o.SeenAt, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
 		o = t.Open
-		if p.Playing || o.Listened > 0 {
+		if p.Playing {
 			o.StartedAt = resumed
 		}
 	}
