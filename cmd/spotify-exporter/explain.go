@@ -55,7 +55,7 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if len(plays) == 0 {
-		return fmt.Errorf("no play within %v of %s: %w", nearby, at.Format(time.RFC3339), journal.ErrNoPlay)
+		return fmt.Errorf("no play within %d minutes of %s", int(nearby.Minutes()), at.Format(time.RFC3339))
 	}
 	for i := range plays {
 		reports, err := j.Reports(ctx, plays[i].ID)

@@ -269,7 +269,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("explain %s: device %q in\n%s", what, got, out)
 		}
 	}
-	if _, errs := command(t, exitFailed, "explain", "2026-11-21 12:00"); !strings.Contains(errs, "no play within 15m0s") {
+	if _, errs := command(t, exitFailed, "explain", "2026-11-21 12:00"); !strings.HasSuffix(errs, "no play within 15 minutes of 2026-11-21T12:00:00Z\n") {
 		t.Errorf("explain nothing: %s", errs)
 	}
 	if _, errs := command(t, exitFailed, "explain", "77"); !strings.Contains(errs, "no such play") {
