@@ -318,7 +318,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		}
 		resumed := now.Add(-max(0, listened))
 		ended = append(ended, o.end(stopped, max(lookError, resumed.Sub(stopped)), "logout", 0, max(0, moved)))
-		t.Open = &openPlay{Item: item, SeenAt: o.SeenAt, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
+		t.Open = &openPlay{Item: item, SeenAt: o.SeenAt, Position: o.Position, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
 		o = t.Open
 		if p.Playing {
 			o.StartedAt = resumed
@@ -327,7 +327,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 	if p.Playing {
 		o.PausedAt = time.Time{}
 	} else if o.PausedAt.IsZero() || moved > lookError {
-		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, moved)))
+		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, position-o.Position)))
 	}
 	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
 	o.circumstances(p)
@@ -363,6 +363,9 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 		}
 	}
 	o.StartedAt = began
+	if !p.Playing { // at any time since, or not yet
+		o.StartedAt = time.Time{}
+	}
 	t.Open = o
 	return ended
 }

@@ -161,6 +161,10 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(3 * time.Hour).Resume() },
 		want:   []string{"B logout", "B trackdone"}, lasts: 4 * time.Hour,
 	}, {
+		name:   "resumed after its end",
+		script: func(m moment) { m.Play(trackA).After(minutes(8)).Resume() },
+		want:   []string{"A trackdone", "A trackdone"},
+	}, {
 		name:   "handed over to another device",
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Device(kitchen) },
 		want:   []string{"B trackdone on Kitchen"},
