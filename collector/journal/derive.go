@@ -55,9 +55,6 @@ func (c *cluster) derive() *playRow {
 			skipped:     first(c, trustReasons, func(r *reportRow) answer { return r.skipped }),
 		},
 	}
-	if p.startedMS > p.endedMS { // by the clock of a listener's device that is ahead
-		p.startedMS = 0
-	}
 	if listed := c.by(RecentlyPlayed); listed != nil {
 		p.afterMS = listed.afterMS
 	}
@@ -68,6 +65,9 @@ func (c *cluster) derive() *playRow {
 		}
 	}
 	c.deriveMSPlayed(p)
+	if p.startedMS > p.endedMS { // by the clock of a listener's device that is ahead
+		p.startedMS = 0
+	}
 	return p
 }
 

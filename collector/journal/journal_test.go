@@ -159,6 +159,21 @@ func TestNoPlayBeginsAfterItsEnd(t *testing.T) {
 	}
 }
 
+// TestNoFirstPartBeginsAfterItsEnd: what the tracker saw begin at the end of a break
+// is no start of what was listed before.
+func TestNoFirstPartBeginsAfterItsEnd(t *testing.T) {
+	j := open(t, journal.Options{})
+	followed := with(looked(song(1), noon.Add(20*time.Minute), 60_000, 0), func(r *journal.Report) {
+		r.Break = journal.Break{From: noon, Until: noon.Add(19 * time.Minute)}
+	})
+	record(t, j, followed, listed(song(1), noon.Add(5*time.Minute)), listed(song(1), noon.Add(20*time.Minute)))
+	for _, p := range plays(t, j) {
+		if p.StartedAt.After(p.EndedAt) {
+			t.Errorf("%v to %v", p.StartedAt, p.EndedAt)
+		}
+	}
+}
+
 func TestATrackOnRepeatMapsOneToOne(t *testing.T) {
 	j := open(t, journal.Options{})
 	short := song(1)
