@@ -467,10 +467,11 @@ func TestBudgetOfHeavyListeners(t *testing.T) {
 		accounts int
 		budget   int
 		learned  float64
+		lasts    time.Duration // until long after the budget would be used up
 	}{
-		{"a family of five", 5, 1000, 0},
-		{"a small budget", 1, 100, 0},
-		{"a small budget that a lock-out has taught", 1, 1000, 100},
+		{"a family of five", 5, 1000, 0, 13 * time.Hour},
+		{"a small budget", 1, 100, 0, 20 * time.Hour},
+		{"a small budget that a lock-out has taught", 1, 1000, 100, 20 * time.Hour},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -491,7 +492,7 @@ func TestBudgetOfHeavyListeners(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.start(j, collector.Options{Quota: collector.NewQuota(j, clientID, test.budget, clock.Clock{}, nil)})
-				time.Sleep(20 * time.Hour)
+				time.Sleep(test.lasts)
 				last := map[*spotifysim.User]time.Time{}
 				for _, r := range w.sim.Requests() {
 					if r.Endpoint == spotifysim.EndpointRecentlyPlayed {
