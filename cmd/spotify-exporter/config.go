@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
@@ -168,10 +169,14 @@ func (c *config) makeDataDir() error {
 	if err == nil {
 		err = tryWriting(c.DataDir)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("DATA_DIR: nothing can be written there (%q), make room: %w", c.DataDir, err) // the configuration is right
+	default:
 		return usageError{fmt.Errorf("DATA_DIR: must be a folder that user id %d may write (got %q): %w", os.Getuid(), c.DataDir, err)}
 	}
-	return nil
 }
 
 // tryWriting makes a file in a folder and removes it: modes alone do not tell, a

@@ -170,6 +170,16 @@ func TestUnwritableDataDir(t *testing.T) {
 	}
 }
 
+// TestFullDataDir waits to be started again as well: there will be room.
+func TestFullDataDir(t *testing.T) {
+	setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client"})
+	const script = `mount -t tmpfs -o nr_inodes=1 tmpfs "$DATA_DIR" || exit 99
+		env "$1" "$0" run; echo "exit $?"`
+	if says := withSmallDisk(t, script, ""); !strings.Contains(says, "DATA_DIR: nothing can be written there") || !strings.Contains(says, "exit 1\n") {
+		t.Error(says)
+	}
+}
+
 // TestAddressThatIsNotThereYet waits to be started again, by systemd too: at boot, the
 // address of a VPN comes when it likes.
 func TestAddressThatIsNotThereYet(t *testing.T) {

@@ -659,9 +659,27 @@ func TestImportOntoAFullDisk(t *testing.T) {
 		env "$1" "$0" import --list
 		mount -o remount,size=100m "$DATA_DIR"
 		env "$1" "$0" import --json "$2" 2>/dev/null` // env: the shell drops a variable whose name is none for it
+	says := withSmallDisk(t, script, export)
+	for _, want := range []string{export + ": ", ".json, row ", "the disk is full", "import --undo 1", "exit 1\n", "incomplete"} {
+		if !strings.Contains(says, want) {
+			t.Errorf("it does not say %q:\n%s", want, says)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(says), "\n")
+	var again balance
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &again); err != nil || again.Known == 0 || again.Known+again.Stored != truth.Plays {
+		t.Errorf("with space again: %+v (%v)\n%s", again, err, says)
+	}
+}
+
+// withSmallDisk runs a script that may mount things and returns what it says. Its $0
+// is this program, $1 makes it so with env, $2 is the argument; it exits with 99 if
+// it cannot mount.
+func withSmallDisk(t *testing.T, script, argument string) string {
+	t.Helper()
 	cmd, errs := child(t)
 	cmd.Path = "/bin/sh"
-	cmd.Args = []string{"sh", "-c", script, os.Args[0], cmd.Env[len(cmd.Env)-1], export}
+	cmd.Args = []string{"sh", "-c", script, os.Args[0], cmd.Env[len(cmd.Env)-1], argument}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
@@ -673,17 +691,7 @@ func TestImportOntoAFullDisk(t *testing.T) {
 		}
 		t.Fatalf("%v: %s", err, errs)
 	}
-	says := errs.String()
-	for _, want := range []string{export + ": ", ".json, row ", "the disk is full", "import --undo 1", "exit 1\n", "incomplete"} {
-		if !strings.Contains(says, want) {
-			t.Errorf("it does not say %q:\n%s", want, says)
-		}
-	}
-	lines := strings.Split(strings.TrimSpace(says), "\n")
-	var again balance
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &again); err != nil || again.Known == 0 || again.Known+again.Stored != truth.Plays {
-		t.Errorf("with space again: %+v (%v)\n%s", again, err, says)
-	}
+	return errs.String()
 }
 
 func TestBalanceThatDoesNotAddUp(t *testing.T) {

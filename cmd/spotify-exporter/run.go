@@ -30,11 +30,13 @@ func (runCommand) Run(ctx context.Context, p *program) error {
 	}
 	d := &daemon{config: &config, clock: p.clock, spotify: spotify.NewTransport(), log: log}
 	web, err := prom.Listen(config.WebListenAddress, config.WebConfigFile)
-	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return err // which may pass: systemd does not start again what is wrong for good
-	}
-	if err != nil {
-		return usageError{errors.Join(err, d.tryLock(ctx))}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return errors.Join(err, d.tryLock(ctx)) // likewise
+	case err != nil:
+		return usageError{err}
 	}
 	err = d.run(ctx, web, func(opened *parts) {
 		version, _ := buildVersion()
