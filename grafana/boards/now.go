@@ -10,7 +10,7 @@ func now() board {
 	progress := ofAccounts("spotify_playback_progress_seconds")
 	duration := ofAccounts("spotify_playback_duration_seconds")
 	b.add(
-		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 6).
+		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 8).
 			promRows(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info).
 			empty("Nothing plays").cells("lg").
 			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
@@ -22,16 +22,16 @@ func now() board {
 			field("account", name("Account"), width(110)).
 			field("kind", hide()...).
 			field("track_id", hide()...),
-		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 3).
+		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 4).
 			flux(`today(field: "ms_played") |> map(fn: (r) => ({account: r.account, hours: float(v: r._value) / 3600000.0}))`).rows("/^hours$/").
 			unit(hours, 1).empty("Nothing yet"),
-		stat("Plays today", "Plays since midnight where the listener lives (${zone}) that were long enough to count.", "sum", 4, 3).
+		stat("Plays today", "Plays since midnight where the listener lives (${zone}) that were long enough to count.", "sum", 4, 4).
 			flux(`today(field: "plays") |> map(fn: (r) => ({account: r.account, plays: r._value}))`).rows("/^plays$/").
 			unit("none", 0).colored(played).empty("None yet"),
-		stat("Player", "Whether something plays. Nothing is shown for an account whose player could not be looked at.", "lastNotNull", 4, 3).
+		stat("Player", "Whether something plays. Nothing is shown for an account whose player could not be looked at.", "lastNotNull", 4, 4).
 			promNow(perAccount(ofAccounts("spotify_playing")), "{{account}}").
 			maps("0", "silent", before, "1", "plays", listened).empty("Not known"),
-		stat("Volume", "Volume of the device that plays, if it tells.", "lastNotNull", 4, 3).
+		stat("Volume", "Volume of the device that plays, if it tells.", "lastNotNull", 4, 4).
 			promNow(perAccount(ofAccounts("spotify_playback_volume_ratio")), "{{account}}").
 			unit("percentunit", 0).bounds(0, 1).colored(other).empty("Not known"),
 		stat("Position", "How far what plays, or is paused, has come.", "lastNotNull", 4, 4).
