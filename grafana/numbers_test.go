@@ -161,7 +161,7 @@ func total(values map[string]float64) float64 {
 }
 
 // tops holds a table of a top against the ten first of groups, whose names are those of
-// one of their plays.
+// one of their plays. Which of two with as much is first is the board's choice.
 func (c *check) tops(title string, groups map[string]listening, name string, called func(p *play, name string) bool) {
 	c.t.Helper()
 	order := "hours"
@@ -174,13 +174,21 @@ func (c *check) tops(title string, groups map[string]listening, name string, cal
 		c.t.Errorf("%s: %d rows, want %d", title, len(rows), min(10, len(want)))
 		return
 	}
+	names := map[string]bool{}
 	for i, row := range rows {
 		where := fmt.Sprintf("%s, rank %d (%s)", title, i+1, want[i].key)
 		c.same(where+", hours", row["hours"], want[i].hours)
 		c.same(where+", plays", row["plays"], want[i].plays)
 		shown, _ := row[name].(string)
-		if !slices.ContainsFunc(want[i].all, func(p play) bool { return called(&p, shown) }) {
+		if !slices.ContainsFunc(want, func(of top) bool { // one of those with as much
+			return of.hours == want[i].hours && of.plays == want[i].plays && slices.ContainsFunc(of.all, func(p play) bool { return called(&p, shown) })
+		}) {
 			c.t.Errorf("%s: it is called %v", where, row[name])
+		}
+		if seen := fmt.Sprint(row[name], row["artist"]); names[seen] {
+			c.t.Errorf("%s: %s is there twice", title, seen)
+		} else {
+			names[seen] = true
 		}
 	}
 }

@@ -52,9 +52,8 @@ theirTimes = () => artistTotal(fields: (r) => r._field == "first_ms" or r._field
     |> map(fn: (r) => ({first: r.first_ms, last: r.last_ms}))
 
 // theirSongs is a row for each song of the artist.
-theirSongs = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "ms_played" or r._field == "plays")
-    |> rename(columns: {song_key: "key", ms_played: "ms"})
-    |> sums()
+theirSongs = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_total" or r._field == "ms_played" or r._field == "plays")
+    |> sumSongs()
 
 // theirAlbums is a row for each album of the artist's songs.
 theirAlbums = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "album_key" or r._field == "ms_played" or r._field == "plays")

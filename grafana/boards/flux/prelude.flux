@@ -94,19 +94,24 @@ inHours = (tables=<-) => tables |> map(fn: (r) => ({_time: r._time, hours: float
 // group(columns: ["key"]) |> sum() would return, for a tenth of the work: sorted by
 // key, the running sums before two keys' first rows differ by what the first key has.
 // All else is of a key's first row in the order of the columns by.
-sums = (tables=<-, by=["key"]) => {
-    end = array.from(rows: [{key: "\xf4\x8f\xbf\xbf", ms: 0, plays: 0}]) // sorts behind all others
+sums = (tables=<-, by=["key"]) => tables
+    |> summed(by: by, last: "\xf4\x8f\xbf\xbf")
+    |> filter(fn: (r) => r.key != "")
+
+// summed is sums for keys of any type. last is one that sorts behind all others.
+summed = (tables=<-, by=["key"], last) => {
+    end = array.from(rows: [{key: last, ms: 0, plays: 0}])
 
     return union(tables: [tables |> drop(columns: [""]), end]) // to drop nothing makes Flux forget what columns there are
         |> sort(columns: by)
         |> duplicate(column: "ms", as: "all_ms")
         |> duplicate(column: "plays", as: "all_plays")
         |> cumulativeSum(columns: ["all_ms", "all_plays"])
-        |> map(fn: (r) => ({r with ms: r.ms - r.all_ms, plays: r.plays - r.all_plays}))
         |> unique(column: "key")
+        |> map(fn: (r) => ({r with ms: r.ms - r.all_ms, plays: r.plays - r.all_plays}))
         |> sort(columns: ["key"], desc: true)
         |> difference(columns: ["ms", "plays"], keepFirst: true)
-        |> filter(fn: (r) => exists r.ms and r.key != "")
+        |> filter(fn: (r) => exists r.ms)
 }
 
 // artists is a row for each first artist: key, ms, plays, and the _time of one play.
@@ -129,14 +134,20 @@ albums = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
     |> sums()
 
 // songs is a row for each song, which is a title of a first artist, whatever its uris:
-// key, ms, plays, and the _time of one play.
+// ms, plays, the _time of one play, and as key where the song's total stands: so it need
+// not be looked for.
 songs = (start=v.timeRangeStart, stop=v.timeRangeStop) => played(
-        fields: (r) => r._field == "song_key" or r._field == "ms_played" or r._field == "plays",
+        fields: (r) => r._field == "song_total" or r._field == "ms_played" or r._field == "plays",
         start: start,
         stop: stop,
     )
-    |> rename(columns: {song_key: "key", ms_played: "ms"})
-    |> sums()
+    |> sumSongs()
+
+// sumSongs adds up ms_played and plays of the rows of each song, and returns a row a song.
+sumSongs = (tables=<-) => tables
+    |> rename(columns: {song_total: "key", ms_played: "ms"})
+    |> filter(fn: (r) => r.key > 0)
+    |> summed(last: 9223372036854775807)
 
 // facts adds up the rows of songs or the like: hours, plays and how many there are.
 facts = (tables=<-) => tables
@@ -185,20 +196,15 @@ withFields = (tables=<-, fields) => tables
     )
 
 // asSongs adds the names, the cover and the track_id that was heard most of the song in a
-// row of a top. They are in its total, and its plays know where that is.
+// row of a top of songs. They are in its total.
 asSongs = (tables=<-) => tables
     |> each(
-        read: (row) => {
-            at = listens(fields: (r) => r._field == "song_total", start: row._time, stop: date.add(d: 1ns, to: row._time))
-                |> only(column: "_value", otherwise: 0)
-
-            return from(bucket: "${bucket}")
-                |> range(start: time(v: at), stop: time(v: at + 1))
-                |> filter(fn: (r) => r._measurement == "track_total" and r.account == "${account}")
-                |> filter(fn: (r) => r._field == "name" or r._field == "artist" or r._field == "id" or r._field == "image_url")
-                |> rows()
-                |> map(fn: (r) => ({track: r.name, artist: r.artist, image_url: r.image_url, track_id: r.id, plays: row.plays, hours: row.hours}))
-        },
+        read: (row) => from(bucket: "${bucket}")
+            |> range(start: time(v: row.key), stop: time(v: row.key + 1))
+            |> filter(fn: (r) => r._measurement == "track_total" and r.account == "${account}")
+            |> filter(fn: (r) => r._field == "name" or r._field == "artist" or r._field == "id" or r._field == "image_url")
+            |> rows()
+            |> map(fn: (r) => ({track: r.name, artist: r.artist, image_url: r.image_url, track_id: r.id, plays: row.plays, hours: row.hours})),
     )
 
 // accounts are the listeners.
