@@ -37,7 +37,7 @@ const (
 
 // alerts checks whether somebody would be told of a failure.
 func (c *check) alerts(ctx context.Context, send bool) {
-	level, text, fix := c.config.alerts(ctx)
+	level, text, fix, _ := c.config.alerts(ctx, deliveries{})
 	if send && c.config.AlertmanagerURL == "" {
 		level, text = influx.Failure, "ALERTMANAGER_URL is not set: "+text
 	}
@@ -53,29 +53,39 @@ func (c *check) alerts(ctx context.Context, send bool) {
 }
 
 // alerts tells whether somebody would be told of a failure, as far as that can be
-// known without telling.
-func (c *config) alerts(ctx context.Context) (level influx.Level, text, fix string) {
+// known without telling: of the deliveries since those in before, one has to have
+// arrived. It returns what is to be before in the next look.
+func (c *config) alerts(ctx context.Context, before deliveries) (level influx.Level, text, fix string, arrived deliveries) {
 	if c.AlertmanagerURL == "" {
-		return influx.Warning, nobodyTold, nobodyToldFix
+		return influx.Warning, nobodyTold, nobodyToldFix, before
 	}
 	a := alertmanager{c.AlertmanagerURL}
 	var watching []struct{}
 	err := a.get(ctx, "api/v2/alerts?filter="+url.QueryEscape(`alertname="Watchdog"`), &watching)
-	var since deliveries
+	var now deliveries
 	if err == nil {
-		since, err = a.deliveries(ctx)
+		now, err = a.deliveries(ctx)
+	}
+	if err != nil {
+		return influx.Failure, err.Error(), "see that Alertmanager runs and that ALERTMANAGER_URL is its address", before
+	}
+	tried, failed := now.tried-before.tried, now.failed-before.failed
+	if tried < 0 { // it was started again
+		tried, failed = now.tried, now.failed
+		before = deliveries{}
+	}
+	if failed < tried {
+		before = now
 	}
 	switch {
-	case err != nil:
-		return influx.Failure, err.Error(), "see that Alertmanager runs and that ALERTMANAGER_URL is its address"
 	case len(watching) == 0:
 		return influx.Warning, "Alertmanager runs, but no Prometheus sends it the Watchdog of our rules",
-			`see "alerting" and "rule_files" in prometheus.yml; it takes a minute after a start`
-	case since.tried > 0 && since.failed == since.tried:
-		return influx.Warning, fmt.Sprintf("Alertmanager could deliver none of %.0f messages: %s", since.tried, nobodyTold),
-			"try spotify-exporter check --alert"
+			`see "alerting" and "rule_files" in prometheus.yml; it takes a minute after a start`, before
+	case tried > 0 && failed == tried:
+		return influx.Warning, fmt.Sprintf("Alertmanager cannot deliver (tries without success: %.0f): %s", tried, nobodyTold),
+			"try spotify-exporter check --alert", before
 	}
-	return influx.OK, "Prometheus sends them to Alertmanager", ""
+	return influx.OK, "Prometheus sends them to Alertmanager", "", before
 }
 
 // alertmanager is a way to the API of Alertmanager.

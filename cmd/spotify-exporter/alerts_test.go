@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,14 +194,49 @@ func TestCheckAlert(t *testing.T) {
 		watchdog(url)
 		t.Setenv("ALERTMANAGER_URL", url)
 		check(exitFailed, "test alert", "failed: delivery failed", "--alert")
-		check(exitDone, "alerts", "warning: Alertmanager could deliver none of ")
+		check(exitDone, "alerts", "warning: Alertmanager cannot deliver ")
 	}
 	daemon := startDaemon(t, clock.Clock{})
 	eventually(t, 10*time.Second, "it knows that nobody is told", func() bool {
 		return strings.Contains(get(t, daemon.URL+"/metrics"), "\nspotify_alerting_up 0\n")
 	})
-	if page := get(t, daemon.URL+"/"); !strings.Contains(page, "messages: nobody is told when something fails: try spotify-exporter check --alert.") {
+	if page := get(t, daemon.URL+"/"); !strings.Contains(page, "): nobody is told when something fails: try spotify-exporter check --alert.") {
 		t.Errorf("the landing page does not tell that nobody is told:\n%s", page)
+	}
+}
+
+// A receiver that takes messages for months and then no more is noticed with the
+// first that it does not take.
+func TestAlertsThatArriveNoMore(t *testing.T) {
+	var tried, failed atomic.Int64
+	alertmanager := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			fmt.Fprintf(w, "alertmanager_notification_requests_total{integration=\"webhook\"} %d\nalertmanager_notification_requests_failed_total{integration=\"webhook\"} %d\n", tried.Load(), failed.Load())
+			return
+		}
+		io.WriteString(w, "[{}]") // the Watchdog
+	}))
+	defer alertmanager.Close()
+	sim := simulate(t, clock.Clock{}, nil)
+	logIn(t, "me", sim.AddUser("me-id", "Me"))
+	t.Setenv("ALERTMANAGER_URL", alertmanager.URL)
+	daemon := startDaemon(t, clock.Clock{})
+	eventually(t, 10*time.Second, "the daemon has looked by itself", func() bool {
+		return strings.Contains(get(t, daemon.URL+"/metrics"), "\nspotify_alerting_up 1\n")
+	})
+	for _, step := range []struct {
+		tried, failed int64
+		says          string
+	}{
+		{0, 0, ""}, {40, 3, ""}, {42, 5, "without success: 2)"}, {42, 5, "without success: 2)"}, {43, 6, "without success: 3)"},
+		{44, 6, ""}, {45, 7, "without success: 1)"}, {2, 2, "without success: 2)"}, {3, 2, ""},
+	} {
+		tried.Store(step.tried)
+		failed.Store(step.failed)
+		page := get(t, daemon.URL+"/")
+		if step.says == "" && strings.Contains(page, "cannot deliver") || !strings.Contains(page, step.says) {
+			t.Errorf("%d of %d failed: the status page does not say %q:\n%s", step.failed, step.tried, step.says, page)
+		}
 	}
 }
 

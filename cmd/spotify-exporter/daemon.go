@@ -33,8 +33,9 @@ type daemon struct {
 	recorded func(account string, play journal.Play)
 
 	metrics  *prom.Metrics
-	parts    atomic.Pointer[parts] // nil until the journal is open
-	alerting atomic.Pointer[bool]  // whether somebody would be told of a failure; nil: not known yet
+	parts    atomic.Pointer[parts]      // nil until the journal is open
+	arrived  atomic.Pointer[deliveries] // when something had arrived
+	alerting atomic.Pointer[bool]       // whether somebody would be told of a failure; nil: not known yet
 }
 
 // parts are the parts of a daemon that need the journal.
@@ -196,7 +197,7 @@ func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 // until ctx ends.
 func (d *daemon) watchAlerting(ctx context.Context) {
 	for {
-		level, _, _ := d.config.alerts(ctx)
+		level, _, _ := d.alerts(ctx)
 		wait := alertingLook
 		if level != influx.OK {
 			wait = alertingLookAgain
@@ -212,13 +213,25 @@ func (d *daemon) watchAlerting(ctx context.Context) {
 	}
 }
 
+// alerts looks whether somebody would be told of a failure, by what Alertmanager
+// has delivered since the last look after which something had arrived.
+func (d *daemon) alerts(ctx context.Context) (level influx.Level, text, fix string) {
+	var before deliveries
+	if last := d.arrived.Load(); last != nil {
+		before = *last
+	}
+	level, text, fix, before = d.config.alerts(ctx, before)
+	d.arrived.Store(&before)
+	return level, text, fix
+}
+
 // warnings are those of the configuration, and whether alerts would arrive.
 func (d *daemon) warnings(ctx context.Context) []string {
 	warnings := d.config.warnings()
 	if d.config.AlertmanagerURL == "" {
 		return warnings
 	}
-	if level, text, fix := d.config.alerts(ctx); level != influx.OK {
+	if level, text, fix := d.alerts(ctx); level != influx.OK {
 		warnings = append(warnings, "Alerts: "+text+": "+fix+".")
 	}
 	return warnings
