@@ -57,6 +57,31 @@ func (j *Journal) Spans(ctx context.Context, account string, times []int64) ([]S
 // totalColumns are the keys of items by which totals are made.
 var totalColumns = map[EntryKind]string{EntryArtistTotal: "artist_key", EntryAlbumTotal: "album_key", EntryTrackTotal: "song_key"}
 
+// SentTotals counts, by kind, the account's totals that InfluxDB has taken and that do
+// not wait to be sent again.
+func (j *Journal) SentTotals(ctx context.Context, account string) (map[EntryKind]int64, error) {
+	sent := map[EntryKind]int64{}
+	err := j.read(ctx, func(tx *transaction) error {
+		for kind, key := range totalColumns {
+			var n int64
+			err := tx.get(`SELECT count(DISTINCT `+key+`) FROM account CROSS JOIN item WHERE alias = ?1 AND `+key+` <> '' AND item.kind <> 0
+				AND EXISTS (SELECT 1 FROM play WHERE play.item = item.id AND play.account = account.id AND (coalesce(incognito, 0) = 0 OR ?2)
+					AND sent_ns <> 0 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.kind = ?3 AND outbox.account = account.id AND ref = play.id))
+				AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.kind = ?4 AND outbox.account = account.id AND ref = 0 AND outbox.key = item.`+key+`)`,
+				[]any{account, j.options.RecordPrivate, EntryPlay, kind}, []any{&n})
+			if err != nil {
+				return err
+			}
+			sent[kind] = n
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count sent totals: %w", explainSQLite(j.path, err))
+	}
+	return sent, nil
+}
+
 // QueueTotals queues all totals of a kind that an account has.
 func (j *Journal) QueueTotals(ctx context.Context, account string, kind EntryKind) error {
 	err := j.quietly(ctx, func(tx *transaction) error {

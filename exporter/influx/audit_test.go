@@ -61,6 +61,30 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfTotals loses totals of one sort: they come back, and the plays and the
+// others are not sent again.
+func TestAuditOfTotals(t *testing.T) {
+	influxtest.Require2(t)
+	s := influxtest.Shared(t)
+	bucket, j := s.Bucket(t), openJournal(t)
+	record(t, j, "me", evenings(12)...)
+	record(t, j, "you", evenings(3)...)
+	drain(t, exporter(t, s, bucket, j))
+	operate(t, s, http.MethodPost, "/api/v2/delete?org="+s.Org+"&bucket="+bucket,
+		`{"start": "2000-01-01T00:00:00Z", "stop": "2000-01-02T00:00:00Z", "predicate": "_measurement=\"track_total\" AND account=\"me\""}`, nil)
+	if n := s.Count(t, bucket, "track_total", "plays"); n != 3 {
+		t.Fatalf("there are %d totals, want yours alone", n)
+	}
+	e := exporter(t, s, bucket, j, hurried)
+	drain(t, e)
+	if n := s.Count(t, bucket, "track_total", "plays"); n != 15 {
+		t.Errorf("%d totals after the audit, want 15", n)
+	}
+	if n := e.State().PointsWritten; n != 12 {
+		t.Errorf("%d points were sent again, want 12", n)
+	}
+}
+
 // TestAuditOfABucketThatForgets does not send again what the bucket was told to
 // forget.
 func TestAuditOfABucketThatForgets(t *testing.T) {

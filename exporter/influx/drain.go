@@ -67,7 +67,7 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if !e.now().Before(e.auditAt) {
-		if queued, err := e.audit(ctx); err != nil || queued > 0 {
+		if queued, err := e.audit(ctx); err != nil || queued {
 			return 0, err
 		}
 	}
