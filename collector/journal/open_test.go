@@ -241,6 +241,32 @@ func TestOpenLeavesWhatItCannotReadAlone(t *testing.T) {
 	}
 }
 
+// TestOpenBringsAnOlderJournalUpToDate: one of the first version has a lock-out by a
+// clock that was years ahead.
+func TestOpenBringsAnOlderJournalUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	first, err := os.ReadFile("migrations/0001_journal.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := noon.AddDate(9, 0, 0)
+	foreign(t, path, string(first), "PRAGMA user_version = 1", fmt.Sprintf("PRAGMA application_id = %d", 0x73706f74),
+		fmt.Sprintf("INSERT INTO request (client, at_ms, number, endpoint) VALUES ('one', %d, 1, 'player')", given.UnixMilli()),
+		fmt.Sprintf("INSERT INTO quota (client, until_ms, reason) VALUES ('one', %d, 'quota'), ('two', %d, 'quota')", given.Add(20*time.Hour).UnixMilli(), noon.Add(time.Hour).UnixMilli()))
+	j, err := journal.Open(t.Context(), path, journal.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for client, want := range map[string]time.Duration{"one": 20 * time.Hour, "two": time.Hour} {
+		q, err := j.Quota(t.Context(), client)
+		if err != nil || q.Until.Sub(noon) != want || q.Why != "quota" {
+			t.Errorf("%s: %+v, %v; want until %v later", client, q, err, want)
+		}
+	}
+	record(t, j, numbered(1))
+}
+
 func TestOpenMakesAFileForItsOwnerOnly(t *testing.T) {
 	j := open(t, journal.Options{})
 	record(t, j, numbered(1))

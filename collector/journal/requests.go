@@ -19,17 +19,53 @@ type Quota struct {
 	Budget    float64
 	LearnedAt time.Time
 	Shared    bool // locked out far below the budget: somebody else is calling
+
+	givenMS int64 // when Until was learned; 0: not known
 }
 
 // Quota returns the state of a client id.
 func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
 	var q Quota
+	var last lastRequest
 	err := j.read(ctx, func(tx *transaction) error {
 		var err error
-		q, _, err = j.quota(tx, client)
+		q, last, err = j.quota(tx, client)
+		return err
+	})
+	if err != nil || !q.ahead(last, j.now()) {
+		return q, err
+	}
+	err = j.quietly(ctx, func(tx *transaction) error {
+		q, _, err = j.settledQuota(tx, client)
 		return err
 	})
 	return q, err
+}
+
+// ahead tells whether something is stored by a clock that was ahead of now.
+func (q *Quota) ahead(last lastRequest, now int64) bool {
+	return max(q.givenMS, unixMilli(q.LearnedAt), last.atMS) > now
+}
+
+// settledQuota is quota, once what a clock has stored that was ahead counts from now:
+// requests as made now, and a Retry-After for as long as it was given for. The clock
+// may have been years ahead, and Spotify waits for nobody's clock.
+func (j *Journal) settledQuota(tx *transaction, client string) (Quota, lastRequest, error) {
+	q, last, err := j.quota(tx, client)
+	now := j.now()
+	if err != nil || !q.ahead(last, now) {
+		return q, last, err
+	}
+	for _, update := range []string{
+		"UPDATE request SET at_ms = ?1 WHERE client = ?2 AND at_ms > ?1", // the numbers rise with time
+		"UPDATE quota SET until_ms = ?1 + until_ms - given_ms, given_ms = ?1 WHERE client = ?2 AND given_ms > ?1",
+		"UPDATE quota SET learned_ms = ?1 WHERE client = ?2 AND learned_ms > ?1",
+	} {
+		if _, err := tx.exec(update, now, client); err != nil {
+			return q, last, fmt.Errorf("count from now: %w", explainSQLite(j.path, err))
+		}
+	}
+	return j.quota(tx, client)
 }
 
 // lastRequest is a client's last request: when it was made and its number.
@@ -42,7 +78,7 @@ func (j *Journal) quota(tx *transaction, client string) (Quota, lastRequest, err
 	var q Quota
 	var last lastRequest
 	var until, learned int64
-	err := tx.get("SELECT until_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &q.Why, &q.Budget, &learned, &q.Shared})
+	err := tx.get("SELECT until_ms, given_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &q.givenMS, &q.Why, &q.Budget, &learned, &q.Shared})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return q, last, fmt.Errorf("read quota: %w", err)
 	}
@@ -86,20 +122,16 @@ func (j *Journal) Requests(ctx context.Context, client string) ([]time.Time, err
 // transaction, so that two processes never make one too many. The error of allow
 // is returned as it is.
 func (j *Journal) Request(ctx context.Context, client, endpoint string, allow func(Quota) error) error {
-	return j.quietly(ctx, func(tx *transaction) error {
-		q, last, err := j.quota(tx, client)
+	var refused error
+	err := j.quietly(ctx, func(tx *transaction) error {
+		q, last, err := j.settledQuota(tx, client)
 		if err != nil {
 			return err
 		}
-		if err := allow(q); err != nil {
-			return err
+		if refused = allow(q); refused != nil {
+			return nil // and what was settled stays so
 		}
 		now := j.now()
-		if last.atMS > now { // the clock was set back: the numbers rise with time
-			if _, err := tx.exec("UPDATE request SET at_ms = ?1 WHERE client = ?2 AND at_ms > ?1", now, client); err != nil {
-				return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
-			}
-		}
 		if _, err := tx.exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
@@ -108,6 +140,10 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return refused
 }
 
 // RepeatRequests counts for the time since a moment what was requested in as much
@@ -136,13 +172,16 @@ func (j *Journal) RepeatRequests(ctx context.Context, since time.Time) error {
 // stored.
 func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {
 	return j.quietly(ctx, func(tx *transaction) error {
-		q, _, err := j.quota(tx, client)
+		q, _, err := j.settledQuota(tx, client)
 		if err != nil {
 			return err
 		}
-		change(&q)
-		_, err = tx.exec("INSERT OR REPLACE INTO quota (client, until_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?)",
-			client, unixMilli(q.Until), q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
+		until := q.Until
+		if change(&q); !q.Until.Equal(until) {
+			q.givenMS = j.now()
+		}
+		_, err = tx.exec("INSERT OR REPLACE INTO quota (client, until_ms, given_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			client, unixMilli(q.Until), q.givenMS, q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
 		if err != nil {
 			return fmt.Errorf("store quota: %w", explainSQLite(j.path, err))
 		}

@@ -45,7 +45,7 @@ func TestRequestsAreCountedForADay(t *testing.T) {
 		err := j.Request(t.Context(), client, "player", func(q journal.Quota) error {
 			// What was made by a clock that was ahead counts as made now.
 			for k, at := range made[client] {
-				if at.After(now) && allow {
+				if at.After(now) {
 					made[client][k] = now
 				}
 			}
@@ -66,5 +66,68 @@ func TestRequestsAreCountedForADay(t *testing.T) {
 		if times, err := j.Requests(t.Context(), client); err != nil || len(times) != used(client) {
 			t.Fatalf("%d: %d times, %v, want %d", i, len(times), err, used(client))
 		}
+	}
+}
+
+// TestARetryAfterOfAClockThatWasAhead: once the clock is right again, nobody waits for
+// longer than Spotify said, nor for less.
+func TestARetryAfterOfAClockThatWasAhead(t *testing.T) {
+	right := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := right.AddDate(9, 0, 0)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	options := journal.Options{Now: func() time.Time { return now }}
+	j, err := journal.Open(t.Context(), path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (q journal.Quota) {
+		t.Helper()
+		err := j.Request(t.Context(), "one", "player", func(state journal.Quota) error {
+			if q = state; now.Before(q.Until) {
+				return errors.New("wait")
+			}
+			return nil
+		})
+		if (err != nil) != now.Before(q.Until) {
+			t.Fatal(err)
+		}
+		return q
+	}
+	ask()
+	if err := j.SetQuota(t.Context(), "one", func(q *journal.Quota) {
+		q.Until, q.Why, q.Budget, q.LearnedAt = now.Add(20*time.Hour), "quota", 800, now
+	}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	if q, err := j.Quota(t.Context(), "one"); err != nil || q.Until.Sub(now) != 19*time.Hour {
+		t.Errorf("%v from now, %v; want 19 h", q.Until.Sub(now), err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	now = right
+	if j, err = journal.Open(t.Context(), path, options); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for passed := range 20 {
+		now = right.Add(time.Duration(passed) * time.Hour)
+		q, err := j.Quota(t.Context(), "one")
+		if err != nil || !q.Until.Equal(right.Add(20*time.Hour)) || !q.LearnedAt.Equal(right) || q.Used != 1 {
+			t.Errorf("after %d h: %+v, %v; want until %v", passed, q, err, right.Add(20*time.Hour))
+		}
+		if asked := ask(); asked != q {
+			t.Errorf("after %d h: %+v and %+v", passed, asked, q)
+		}
+	}
+	now = right.Add(20 * time.Hour)
+	ask()
+	if q, err := j.Quota(t.Context(), "one"); err != nil || q.Used != 2 {
+		t.Errorf("%+v, %v", q, err)
+	}
+	now = right.Add(24 * time.Hour)
+	if q, err := j.Quota(t.Context(), "one"); err != nil || q.Used != 1 {
+		t.Errorf("%+v, %v", q, err)
 	}
 }
