@@ -99,7 +99,15 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 	}
 	if len(near) > 0 {
 		reach := reachOf(near)
-		if err := s.look(reach, "", ""); err != nil {
+		if err := s.look(precise, reach, nil); err != nil {
+			return nil, err
+		}
+		// Of the two months around there may be more of others than of those few.
+		var titles []string
+		if len(s.chains) <= fewTitles {
+			titles = slices.Collect(maps.Keys(s.chains))
+		}
+		if err := s.look(vague, reach, titles); err != nil {
 			return nil, err
 		}
 		for title := range s.chains {
@@ -125,9 +133,10 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 		if len(far) == 0 {
 			break
 		}
-		// With the plus SQLite goes through that time, not through all plays of the items.
-		if err := s.look(reach, "+item IN (SELECT id FROM item WHERE title_key "+inList+") AND ", list(far)); err != nil {
-			return nil, err
+		for _, certainty := range []certainty{precise, vague} {
+			if err := s.look(certainty, reach, far); err != nil {
+				return nil, err
+			}
 		}
 		for _, title := range far {
 			s.read[title] = reach
@@ -167,26 +176,36 @@ func (s *surroundings) followAll() {
 	}
 }
 
-// look reads the reports that may reach into a time, which a further condition may
-// choose from.
-func (s *surroundings) look(reach span, condition, value string) error {
-	for _, sort := range []struct {
-		condition string
-		margin    int64
-	}{{"", vagueMS + slackMS}, {"vague = 1 AND ", farMS}} {
-		values := []any{s.account}
-		if condition != "" {
-			values = append(values, value)
-		}
-		values = append(values, reach.from-sort.margin, reach.until+sort.margin)
-		found, err := s.recording.reports("account = ? AND "+sort.condition+condition+"ended_ms BETWEEN ? AND ?", values...)
-		if err != nil {
-			return err
-		}
-		for _, f := range found {
-			if s.reports[f.digest] == nil {
-				s.reports[f.digest] = f
-			}
+// certainty is how well the ends of reports are known that are looked for together.
+type certainty struct {
+	condition string
+	marginMS  int64 // how far outside of their reach the ends may lie
+}
+
+var (
+	precise = certainty{"", vagueMS + slackMS}
+	vague   = certainty{"vague = 1 AND ", farMS}
+)
+
+// fewTitles is up to how many titles it costs less to leave out the others.
+const fewTitles = 50
+
+// look reads the reports that may reach into a time, of the titles or, if they are
+// nil, of all.
+func (s *surroundings) look(certainty certainty, reach span, titles []string) error {
+	where, values := "account = ? AND "+certainty.condition, []any{s.account}
+	if titles != nil {
+		// With the plus SQLite goes through that time, not through all plays of the items.
+		where += "+item IN (SELECT id FROM item WHERE title_key " + inList + ") AND "
+		values = append(values, list(titles))
+	}
+	found, err := s.recording.reports(where+"ended_ms BETWEEN ? AND ?", append(values, reach.from-certainty.marginMS, reach.until+certainty.marginMS)...)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if s.reports[f.digest] == nil {
+			s.reports[f.digest] = f
 		}
 	}
 	return nil
