@@ -12,10 +12,11 @@ type openPlay struct {
 	Item      journal.Item `json:"item"`
 	StartedAt time.Time    `json:"started_at"` // zero if nobody can tell
 
-	SeenAt    time.Time     `json:"seen_at"`  // the last look
-	Position  time.Duration `json:"position"` // in the item, then
-	Playing   bool          `json:"playing"`  // or paused, then
-	PausedAt  time.Time     `json:"paused_at,omitzero"`
+	SeenAt    time.Time     `json:"seen_at"`            // the last look
+	Position  time.Duration `json:"position"`           // in the item, then
+	Playing   bool          `json:"playing"`            // or paused, then
+	PausedAt  time.Time     `json:"paused_at,omitzero"` // at the earliest
+	StillAt   time.Time     `json:"still_at,omitzero"`  // the first look that showed it paused
 	MissedAt  time.Time     `json:"missed_at,omitzero"` // the first look since that did not show it
 	Listened  time.Duration `json:"listened"`           // until then
 	Uncertain time.Duration `json:"uncertain"`          // how far Listened may be off
@@ -76,7 +77,7 @@ func (o *openPlay) expected(at time.Time) time.Duration {
 }
 
 func (o *openPlay) shift(by time.Duration) {
-	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
+	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.StillAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}
@@ -93,11 +94,12 @@ func (o *openPlay) missed(now time.Time) bool {
 	return now.Sub(o.MissedAt) >= overlook || !through.IsZero() && !through.After(now)
 }
 
-// pausedLong tells whether the item stood still for so long that its play ended.
+// pausedLong tells whether the item stood still for so long that its play ended. If
+// that depends on when between two looks it was paused, Spotify's list will tell.
 func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
 	still := passed - max(0, moved)
-	if !o.PausedAt.IsZero() {
-		still += o.SeenAt.Sub(o.PausedAt)
+	if !o.StillAt.IsZero() {
+		still += o.SeenAt.Sub(o.StillAt)
 	}
 	return still >= logout && moved > 0
 }
@@ -115,6 +117,8 @@ func (o *openPlay) heard(playing bool, passed, moved time.Duration) (listened, u
 		return 0, passed
 	case moved < -lookError && o.Playing: // went back
 		return passed, passed
+	case moved > lookError && !o.Playing && !playing: // sounded for a while, or was moved
+		return moved, moved
 	case moved < 0: // or was rounded differently
 		return 0, 0
 	case passed-moved > lookError && o.Playing && playing:
@@ -137,19 +141,21 @@ func (o *openPlay) paused(until time.Time) {
 func (o *openPlay) vanish(now time.Time) []journal.Report {
 	from, until := o.SeenAt, now
 	if through := o.through(); !through.IsZero() && !through.After(now) {
-		// It can have been heard to its end, and mostly is.
-		return []journal.Report{o.end(through, max(lookError, through.Sub(from), until.Sub(through)), "trackdone", o.left(), max(lookError, o.left()))}
+		// It can have been heard to its end, and mostly is; or paused, and given up.
+		return []journal.Report{o.end(through, max(through.Sub(from), until.Sub(through))+logout, "trackdone", o.left(), max(lookError, o.left()))}
 	}
 	between := until.Sub(from) / 2
-	if !o.Playing {
-		return []journal.Report{o.endPaused(until, "logout")}
+	if !o.Playing { // Spotify may end it when it gives the device up
+		return []journal.Report{o.endPaused(until.Add(logout), "logout")}
 	}
-	// The device may have left the network and play on: until the item is through.
-	sure := between
+	// The device may have left the network and play on: until the item is through,
+	// or paused and given up.
+	sure, late := between, between+logout
 	if through := o.through(); !through.IsZero() {
 		sure = through.Sub(from.Add(between))
+		late = sure + logout
 	}
-	return []journal.Report{o.end(from.Add(between), max(lookError, sure), "unknown", between, max(lookError, sure))}
+	return []journal.Report{o.end(from.Add(between), max(lookError, late), "unknown", between, max(lookError, sure))}
 }
 
 // giveWay ends a play in whose place another began; zero: when is not known. Of
@@ -179,8 +185,9 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 		return o.endPaused(began, "endplay")
 	}
 	sure := lookError
-	if !o.MissedAt.IsZero() {
-		// It ended when it was missed first, or sounded on, on a device out of reach.
+	if !o.MissedAt.IsZero() || !p.Playing {
+		// It ended when it was missed first, or sounded on, on a device out of reach. And
+		// what is paused began at any time.
 		sure = max(sure, began.Sub(o.SeenAt))
 	}
 	if through.IsZero() { // of unknown length

@@ -253,7 +253,7 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 		o.Uncertain = max(lookError, min(position, since))
 	}
 	if !p.Playing {
-		o.PausedAt = now
+		o.PausedAt, o.StillAt = now, now
 	}
 	o.circumstances(p)
 	t.Open = o
@@ -288,6 +288,12 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		began := now.Add(-position)
 		if !p.Playing && position == 0 { // it has stopped at its end, and shows its start
 			began = o.SeenAt.Add(left)
+		}
+		if left-began.Sub(o.SeenAt) > lookError {
+			// Crossfaded into itself, or moved back before its end.
+			ended = t.restart(p, now, position)
+			o = t.Open
+			break
 		}
 		ended = t.again(p, began)
 		o = t.Open
@@ -325,15 +331,16 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		}
 	}
 	if p.Playing {
-		o.PausedAt = time.Time{}
+		o.PausedAt, o.StillAt = time.Time{}, time.Time{}
 	} else if o.PausedAt.IsZero() || moved > lookError {
-		o.PausedAt = earlier(now, o.SeenAt.Add(max(0, position-o.Position)))
+		o.PausedAt, o.StillAt = earlier(now, o.SeenAt.Add(max(0, position-o.Position))), now
 	}
 	o.Item, o.SeenAt, o.Position, o.Playing = item, now, position, p.Playing
 	o.circumstances(p)
 	if length := duration(&item); !p.Playing && length > 0 && position >= length-lookError && o.Listened > 0 {
 		// It has stopped at its end, and lies there until the player is gone.
-		ended = append(ended, o.end(o.PausedAt, lookError, "trackdone", 0, 0))
+		// Or it was paused just before, and ends with the logout.
+		ended = append(ended, o.end(o.PausedAt, logout+overlook, "trackdone", 0, 0))
 		o.StartedAt, o.PausedAt, o.Listened, o.Uncertain, o.Break = time.Time{}, now, 0, lookError, journal.Break{}
 	}
 	return ended
@@ -381,15 +388,15 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 	if !o.Playing && !p.Playing {
 		// Moved back while it was paused, or heard from the start and paused again.
 		o.Break = journal.Break{From: o.PausedAt, Until: now, MSPlayed: o.Listened.Milliseconds()}
-		o.Uncertain += position
+		o.Uncertain, o.StillAt = o.Uncertain+position, now
 		return nil
 	}
+	began := now.Add(-position)
 	if !o.Playing { // somebody has chosen it again
-		ended := o.giveWay(p, now, now.Add(-position))
+		ended := o.giveWay(p, now, began)
 		t.begin(p, o.Item, now, position, true, false)
 		return []journal.Report{ended}
 	}
-	began := now.Add(-position)
 	more, most := max(0, began.Sub(o.SeenAt)), now.Sub(o.SeenAt)
 	if left := o.left(); left >= 0 {
 		more, most = min(more, left), min(most, left)
@@ -399,6 +406,10 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 		o.Uncertain += more
 	}
 	if o.Listened+more >= listedFrom {
+		if o.Break.MSMore > 0 { // of two only one can be told
+			o.Uncertain += time.Duration(o.Break.MSPlayed) * time.Millisecond
+			o.StartedAt = time.Time{}
+		}
 		o.Break = journal.Break{From: o.SeenAt, Until: now, MSPlayed: o.Listened.Milliseconds(), MSMore: most.Milliseconds()}
 		o.Listened += more + position
 		return nil

@@ -97,6 +97,22 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(long).After(minutes(5)).Pause() },
 		want:   []string{"Long logout"},
 	}, {
+		name: "paused, and its device vanished", // listed when Spotify gives it up
+		script: func(m moment) {
+			m.Play(trackB).After(minutes(2)).Pause().After(minutes(1.5)).Offline(true).After(minutes(15)).Offline(false)
+		},
+		want: []string{"B logout"}, lasts: 2 * time.Hour,
+	}, {
+		name: "paused while its device was away",
+		script: func(m moment) {
+			m.Play(trackB).After(minutes(2)).Offline(true).After(time.Second).Pause().After(minutes(15)).Offline(false)
+		},
+		want: []string{"B unknown"}, lasts: 2 * time.Hour, within: minutes(2),
+	}, {
+		name:   "paused right before its end",
+		script: func(m moment) { m.Play(trackA).After(minutes(3) - time.Second).Pause() },
+		want:   []string{"A trackdone"},
+	}, {
 		name:   "paused and resumed",
 		script: func(m moment) { m.Play(trackA).After(minutes(1)).Pause().After(minutes(4)).Resume() },
 		want:   []string{"A trackdone"},
@@ -138,6 +154,14 @@ func TestTracker(t *testing.T) {
 		name:   "seek back to the start", // listed once: one play
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Seek(0) },
 		want:   []string{"B trackdone"}, within: oneLook,
+	}, {
+		name:   "seek back to the start, shortly before the end",
+		script: func(m moment) { m.Play(trackB).After(230 * time.Second).Seek(0) },
+		want:   []string{"B trackdone"}, within: oneLook,
+	}, {
+		name:   "previous twice", // of the first two only the list tells
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Previous().After(minutes(2)).Previous() },
+		want:   []string{"B", "B", "B trackdone"}, within: minutes(2.5),
 	}, {
 		name:   "previous", // listed twice: two plays
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Previous() },

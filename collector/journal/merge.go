@@ -45,6 +45,9 @@ const (
 	otherURIMS = 10_000
 	// durationMS is how far the lengths of one recording may differ between uris.
 	durationMS = 2_000
+	// logoutMS is after what pause Spotify gives a play up: 634 s (median) in real
+	// exports.
+	logoutMS = 600_000
 	// vagueMS: a report whose end is less certain is found by an index of its own.
 	vagueMS = 600_000
 	// farMS is the farthest that a report has to do with others from its end: an
@@ -169,7 +172,7 @@ func (r *reportRow) ends() []int64 {
 	case r.witness == AccountData:
 		return []int64{r.endedMS + 30_000}
 	case r.witness == Playback && r.seenStillMS != 0:
-		return []int64{r.endedMS, r.seenMS}
+		return []int64{r.endedMS, r.seenMS, max(r.seenMS+logoutMS, r.seenStillMS)}
 	}
 	return []int64{r.endedMS}
 }
