@@ -261,6 +261,8 @@ func (env *environment) check(needed need) (config, []error) {
 	if env.LogFormat != "" && env.LogFormat != "text" && env.LogFormat != "json" {
 		wrong(given("LOG_FORMAT", "must be text or json", env.LogFormat))
 	}
+	wrong(checkProxy("HTTPS_PROXY"))
+	wrong(checkProxy("HTTP_PROXY"))
 	return c, mistakes
 }
 
@@ -404,6 +406,28 @@ func address(name, value string) (string, error) {
 		return "", given(name, "must be "+rule, value)
 	}
 	return value, nil
+}
+
+// checkProxy checks a variable of Go's HTTP client, in the spelling that it takes. Of
+// what it cannot read the client makes another proxy, or none, without a word. The
+// value, which may hold a password, is not repeated.
+func checkProxy(name string) error {
+	value := os.Getenv(name)
+	if value == "" {
+		name = strings.ToLower(name)
+		value = os.Getenv(name)
+	}
+	if value == "" {
+		return nil
+	}
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	u, err := url.Parse(value)
+	if err != nil || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) || u.Hostname() == "" || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+		return fmt.Errorf("%s: must be http://, https:// or socks5://, and the host and port of a proxy; in a user or password before them, write @ : / ? # %% as %%40 %%3A %%2F %%3F %%23 %%25", name)
+	}
+	return nil
 }
 
 func boolean(name, value string) (bool, error) {
