@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -111,18 +113,33 @@ func (t *tally) compare(got *tally) (right, lost, doubled int) {
 }
 
 // measureImport imports an export in a process of its own and adds a line to the
-// table.
+// table. The machine is now fast and now slow, so what is short is measured in turns
+// with its floor, and the median of the ratios counts.
 func measureImport(b *testing.B, table io.Writer, program, name, path string, truth *tally) {
 	b.Helper()
-	floor := floorOf(b, path)
-	dir := b.TempDir()
-	used := importProcess(b, program, []string{"DATA_DIR=" + dir}, path)
+	type turn struct {
+		floor time.Duration
+		used  usage
+		dir   string
+	}
+	ratio := func(t turn) float64 { return float64(t.used.cpu) / float64(t.floor) }
+	turns := make([]turn, 1)
+	if truth.rows <= 100_000 {
+		turns = make([]turn, 5)
+	}
+	for i := range turns {
+		dir := b.TempDir()
+		defer os.RemoveAll(dir)
+		turns[i] = turn{floorOf(b, path), importProcess(b, program, []string{"DATA_DIR=" + dir}, path), dir}
+	}
+	slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(ratio(a), ratio(b)) })
+	median := turns[len(turns)/2]
+	floor, used, dir := median.floor, median.used, median.dir
 
 	j, err := journal.Open(b.Context(), filepath.Join(dir, "journal.db"), journal.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
 	defer j.Close()
 	got := newTally()
 	for play, err := range j.Plays(b.Context(), journal.Filter{}) {
@@ -133,7 +150,7 @@ func measureImport(b *testing.B, table io.Writer, program, name, path string, tr
 	}
 	right, lost, doubled := truth.compare(got)
 	wrong := math.Abs(float64(got.msPlayed-truth.msPlayed)) / float64(truth.msPlayed)
-	fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.1f\t%d\t%d\t%d\t%.4f %%\t\n", name, truth.rows, used.cpu.Seconds(), floor.Seconds(), float64(used.cpu)/float64(floor),
+	fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.1f\t%d\t%d\t%d\t%.4f %%\t\n", name, truth.rows, used.cpu.Seconds(), floor.Seconds(), ratio(median),
 		float64(used.cpu.Microseconds())/float64(truth.rows), used.memory/1024, used.wall.Seconds(), right, lost, doubled, 100*wrong)
 }
 
