@@ -191,25 +191,34 @@ func TestImportBesideADaemon(t *testing.T) {
 	}
 	eventually(t, 30*time.Second, "a live play is recorded", func() bool { return live() > 0 })
 
+	// A live play ends every few seconds, and an import may be shorter than that.
 	export, truth := generated(t, 10_000)
-	before := live()
-	var errs output
-	p := &program{stdin: strings.NewReader(""), stdout: &output{}, stderr: &errs, clock: clk}
-	ended := make(chan int, 1)
-	go func() { ended <- p.run(t.Context(), []string{"import", "--wait", "--json", export}) }()
-	during := 0
-	eventually(t, 120*time.Second, "the import has ended", func() bool {
-		if len(ended) == 0 {
-			during = live() - before
-			return false
+	imports, during := 0, 0
+	for deadline := time.Now().Add(2 * time.Minute); during == 0 && time.Now().Before(deadline); imports++ {
+		before := live()
+		var errs output
+		p := &program{stdin: strings.NewReader(""), stdout: &output{}, stderr: &errs, clock: clk}
+		ended := make(chan int, 1)
+		account := "me"
+		if imports > 0 {
+			account = fmt.Sprintf("other%d", imports)
 		}
-		return true
-	})
-	if exit := <-ended; exit != exitDone || !strings.Contains(errs.String(), "InfluxDB has everything.") {
-		t.Fatalf("import: exit code %d, %s", exit, errs.String())
+		go func() {
+			ended <- p.run(t.Context(), []string{"import", "--wait", "--json", "--account", account, export})
+		}()
+		eventually(t, 120*time.Second, "the import has ended", func() bool {
+			if len(ended) == 0 {
+				during = live() - before
+				return false
+			}
+			return true
+		})
+		if exit := <-ended; exit != exitDone || !strings.Contains(errs.String(), "InfluxDB has everything.") {
+			t.Fatalf("import: exit code %d, %s", exit, errs.String())
+		}
 	}
 	if during == 0 {
-		t.Error("no live play was recorded while the import ran")
+		t.Error("no live play was recorded while an import ran")
 	}
 	imported := 0
 	for _, point := range server.Points(t, bucket, "listen") {
@@ -217,8 +226,8 @@ func TestImportBesideADaemon(t *testing.T) {
 			imported++
 		}
 	}
-	if imported != truth.Exported {
-		t.Errorf("%d imported listens in InfluxDB, want %d", imported, truth.Exported)
+	if imported != imports*truth.Exported {
+		t.Errorf("%d imported listens in InfluxDB, want %d", imported, imports*truth.Exported)
 	}
 	if gaps, _ := command(t, exitDone, "gaps", "--json"); gaps != "" {
 		t.Errorf("gaps after an import beside the daemon: %s", gaps)
