@@ -106,6 +106,9 @@ func (c *cluster) cost(r *reportRow) (int64, bool) {
 	if apart > slackMS {
 		return 0, false
 	}
+	if end.before(r) || r.before(end) {
+		return 0, false
+	}
 	cost := apart + end.off(r)/16
 	if end.item != r.item && end.item.uri != "" && r.item.uri != "" {
 		cost += otherURIMS
@@ -126,6 +129,31 @@ func (c *cluster) cost(r *reportRow) (int64, bool) {
 		cost += differ / 4
 	}
 	return cost, true
+}
+
+// before tells whether the play had ended when the tracker saw the other one begin:
+// on repeat, the end of one is the start of the next.
+func (r *reportRow) before(other *reportRow) bool {
+	if other.witness != Playback || other.startedMS == 0 {
+		return false
+	}
+	sure := min(finishMS, (other.endedMS-other.startedMS)/2)
+	return r.endedMS <= other.startedMS+sure && r.endedMS < other.endedMS
+}
+
+// covers tells whether the extended history has one play where the tracker saw a
+// second one: what went on after a pause, or back to its start.
+func (r *reportRow) covers(tracked *reportRow) bool {
+	began := cmp.Or(tracked.startedMS, tracked.endedMS-tracked.msPlayed)
+	return r.item.sameSong(tracked.item) && r.startedMS-breakMS <= began && cmp.Or(tracked.seenMS, tracked.endedMS) <= r.endedMS+breakMS
+}
+
+// pausedMS is for how long an extended history's play did not sound.
+func (r *reportRow) pausedMS() int64 {
+	if r.witness != ExtendedHistory || r.startedMS == 0 {
+		return 0
+	}
+	return r.endedMS - r.startedMS - r.msPlayed
 }
 
 // window is within which ms the play ended, by this report alone.
@@ -186,12 +214,16 @@ func (r *reportRow) reach() span {
 	if r.breakFromMS != 0 { // a play may have ended there
 		from = min(from, r.breakFromMS)
 	}
+	if r.pausedMS() > slackMS { // the tracker may have seen the first part as a play
+		from = min(from, r.startedMS)
+	}
 	return span{from - slackMS, until + slackMS}
 }
 
 // vague tells whether a look at the reports of ten minutes around would miss it.
 func (r *reportRow) vague() bool {
-	return r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS
+	return r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS ||
+		r.pausedMS() > slackMS && r.endedMS-r.startedMS > vagueMS
 }
 
 // uploadedMS is the export's ts: the end of the play, or of old plays the time
@@ -220,14 +252,7 @@ func (i *itemRow) sameSong(other *itemRow) bool {
 // merge derives the plays of one chain.
 func merge(chain []*reportRow) []*cluster {
 	slices.SortFunc(chain, compareReports)
-	var plays []*cluster
-	chain = slices.DeleteFunc(chain, func(r *reportRow) bool {
-		if r.item.Kind != Unknown {
-			return false
-		}
-		plays = append(plays, &cluster{reports: []*reportRow{r}}) // nothing tells that two are the same
-		return true
-	})
+	chain, plays := takeUnknown(chain)
 	for _, w := range trusted {
 		groups := groupsOf(chain, w)
 		if len(groups) == 0 {
@@ -247,6 +272,7 @@ func merge(chain []*reportRow) []*cluster {
 		}
 	}
 	slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
+	plays = joinPaused(plays)
 	for _, play := range plays {
 		r := play.by(Playback)
 		if r == nil || r.breakFromMS == 0 {
@@ -262,6 +288,67 @@ func merge(chain []*reportRow) []*cluster {
 		}
 	}
 	return plays
+}
+
+// joinPaused adds what the tracker alone has seen as a play to the play of the
+// extended history, which misses nothing, that it is a part of: Spotify does not end
+// every play that is paused for long. plays are in order, and stay so.
+func joinPaused(plays []*cluster) []*cluster {
+	var history []*cluster
+	for _, play := range plays {
+		if e := play.by(ExtendedHistory); e != nil && e.startedMS != 0 {
+			history = append(history, play)
+		}
+	}
+	if len(history) == 0 {
+		return plays
+	}
+	return slices.DeleteFunc(plays, func(play *cluster) bool {
+		r := play.reports[0]
+		if len(play.reports) > 1 || r.witness != Playback || r.item.Kind == Unknown {
+			return false
+		}
+		first, _ := slices.BinarySearchFunc(history, r.endedMS-slackMS, func(c *cluster, ms int64) int { return cmp.Compare(c.ender().endedMS, ms) })
+		for _, other := range history[first:] {
+			e := other.by(ExtendedHistory)
+			if e.covers(r) {
+				other.reports = append(other.reports, r)
+				return true
+			}
+			if e.endedMS-r.endedMS > farMS {
+				break
+			}
+		}
+		return false
+	})
+}
+
+// takeUnknown takes the reports out of a chain that do not say what was played, and
+// makes plays of them. Nothing tells that two such plays are the same, but rows of
+// exports that are the same to the letter.
+func takeUnknown(chain []*reportRow) (rest []*reportRow, plays []*cluster) {
+	isUnknown := func(r *reportRow) bool { return r.item.Kind == Unknown }
+	if !slices.ContainsFunc(chain, isUnknown) {
+		return chain, nil
+	}
+	var unknown []*reportRow
+	for _, r := range chain {
+		if isUnknown(r) {
+			unknown = append(unknown, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	for _, w := range trusted {
+		groups := groupsOf(unknown, w)
+		if w == AccountData {
+			groups = joinExtended(plays, groups)
+		}
+		for _, group := range groups {
+			plays = append(plays, &cluster{reports: group})
+		}
+	}
+	return rest, plays
 }
 
 // joinExtended adds rows of the account data to the plays of which they are the
@@ -322,7 +409,7 @@ func (r *reportRow) repeats(group []*reportRow) bool {
 	}
 	switch r.witness {
 	case RecentlyPlayed:
-		return r.endedMS-group[0].endedMS < repeatMS
+		return r.item.Kind != Unknown && r.endedMS-group[0].endedMS < repeatMS
 	case ExtendedHistory:
 		for _, have := range group {
 			if (have.startedMS == 0) == (r.startedMS == 0) || have.uploadedMS() != r.uploadedMS() || have.msPlayed != r.msPlayed {

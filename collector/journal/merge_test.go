@@ -71,6 +71,10 @@ func TestMerge(t *testing.T) {
 			r.Break = journal.Break{From: at(from), Until: at(until), MSPlayed: played, MSMore: more}
 		})
 	}
+	short70 := other(song(1), func(i *journal.Item) { i.DurationMS = 70_000 })
+	began := func(item journal.Item, end string, ms int64) journal.Report {
+		return with(looked(item, at(end), ms, 2*time.Second), func(r *journal.Report) { r.StartedAt = at(end).Add(time.Duration(-ms) * time.Millisecond) })
+	}
 	unsure := func(r journal.Report, by time.Duration) journal.Report {
 		return with(r, func(r *journal.Report) { r.EndedError = by })
 	}
@@ -129,6 +133,21 @@ func TestMerge(t *testing.T) {
 		{"twice in one second", []journal.Report{
 			inHistory(song(1), at("12:00:01"), 300), inHistory(song(1), at("12:00:01"), 400),
 		}, []string{"12:00:01.000 1 300 extended_history", "12:00:01.000 1 400 extended_history"}},
+		{"on repeat, and the tracker has missed the first and seen a skipped one that the list has not", []journal.Report{
+			listed(short70, at("12:01:10")), listed(short70, at("12:02:20")), listed(short70, at("12:03:30")),
+			began(short70, "12:02:20", 70_000), began(short70, "12:03:30", 70_000), began(short70, "12:03:50", 20_000),
+		}, []string{"12:01:10.000 1 70000 recently_played", "12:02:20.000 1 70000 playback+recently_played", "12:03:30.000 1 70000 playback+recently_played", "12:03:50.000 1 20000 playback"}},
+		{"the tracker saw only the play that began when the other ended", []journal.Report{
+			listed(song(1), at("12:03:00")), began(song(1), "12:03:25", 25_000), inHistory(song(1), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 recently_played+extended_history", "12:03:25.000 1 25000 playback"}},
+		{"one play with a long pause, which the tracker took for two", []journal.Report{
+			began(song(1), "12:02:00", 120_000), began(song(1), "12:16:00", 60_000), listed(song(1), at("12:16:00.4")),
+			with(inHistory(song(1), at("12:16:00"), 180_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
+		}, []string{"12:16:00.400 1 180000 playback+recently_played+extended_history"}},
+		{"two plays with a long time between, of which the history has two rows", []journal.Report{
+			began(song(1), "12:02:00", 120_000), began(song(1), "12:16:00", 60_000),
+			inHistory(song(1), at("12:02:00"), 120_000), inHistory(song(1), at("12:16:00"), 60_000),
+		}, []string{"12:02:00.000 1 120000 playback+extended_history", "12:16:00.000 1 60000 playback+extended_history"}},
 		{"skipped at once and then heard", []journal.Report{
 			inHistory(song(1), at("12:00:02"), 1_500), inHistory(song(1), at("12:03:02"), 180_000), listed(song(1), at("12:03:02.4")),
 		}, []string{"12:00:02.000 1 1500 extended_history", "12:03:02.400 1 180000 recently_played+extended_history"}},
@@ -156,7 +175,13 @@ func TestMerge(t *testing.T) {
 		{"nothing is known of the items", []journal.Report{
 			inHistory(unknown, at("12:03:00"), 180_000), with(inHistory(unknown, at("12:03:00"), 180_000), func(r *journal.Report) { r.StartedAt = time.Time{} }),
 			with(looked(unknown, at("12:03:00"), 180_000, time.Second), func(r *journal.Report) { r.Item = unknown }),
-		}, []string{"12:03:00.000 unknown 180000 playback", "12:03:00.000 unknown 180000 extended_history", "12:03:00.000 unknown 180000 extended_history"}},
+		}, []string{"12:03:00.000 unknown 180000 playback", "12:03:00.000 unknown 180000 extended_history"}},
+		{"nothing is known of the items, in three exports", []journal.Report{
+			inHistory(unknown, at("12:03:01"), 180_000), with(inHistory(unknown, at("12:03:01"), 180_000), func(r *journal.Report) { r.StartedAt = time.Time{} }),
+			inAccountData(unknown, at("12:03:01"), 180_000), inAccountData(unknown, at("12:03:01"), 170_000),
+			inHistory(unknown, at("12:03:02"), 20_000), inHistory(unknown, at("12:03:03"), 20_000),
+		}, []string{"12:03:00.000 unknown 170000 account_data", "12:03:01.000 unknown 180000 extended_history+account_data",
+			"12:03:02.000 unknown 20000 extended_history", "12:03:03.000 unknown 20000 extended_history"}},
 		{"uris without names", []journal.Report{
 			with(inHistory(song(1), at("12:03:00"), 180_000), func(r *journal.Report) { r.Item = journal.Item{Kind: journal.Track, URI: song(1).URI} }),
 			with(listed(song(2), at("12:03:00")), func(r *journal.Report) { r.Item = journal.Item{Kind: journal.Track, URI: song(2).URI} }),

@@ -133,6 +133,8 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 		if len(far) == 0 {
 			break
 		}
+		// A track on repeat makes a chain of thousands: each time twice as far.
+		reach = span{reach.from - (reach.until-reach.from)/2, reach.until + (reach.until-reach.from)/2}
 		for _, certainty := range []certainty{precise, vague} {
 			if err := s.look(certainty, reach, far); err != nil {
 				return nil, err
@@ -164,15 +166,35 @@ func (s *surroundings) follow(title string, report *reportRow) {
 
 // followAll makes the chains as wide as the reports that touch them.
 func (s *surroundings) followAll() {
-	for wider := true; wider; {
-		wider = false
-		for _, f := range s.reports {
-			title, reach := f.item.titleKey, f.reach()
-			if chain, ok := s.chains[title]; ok && chain.touches(reach) && !chain.has(reach) {
-				s.follow(title, f)
-				wider = true
+	byTitle := map[string][]span{}
+	for _, f := range s.reports {
+		if _, ok := s.chains[f.item.titleKey]; ok {
+			byTitle[f.item.titleKey] = append(byTitle[f.item.titleKey], f.reach())
+		}
+	}
+	for title, spans := range byTitle {
+		slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+		chain := s.chains[title]
+		// What overlaps is one span already: at most one pass to either side.
+		joined := spans[:1]
+		for _, span := range spans[1:] {
+			if last := &joined[len(joined)-1]; last.touches(span) {
+				*last = last.and(span)
+			} else {
+				joined = append(joined, span)
 			}
 		}
+		for _, span := range joined {
+			if chain.touches(span) {
+				chain = chain.and(span)
+			}
+		}
+		for _, span := range slices.Backward(joined) {
+			if chain.touches(span) {
+				chain = chain.and(span)
+			}
+		}
+		s.chains[title] = chain
 	}
 }
 
