@@ -323,7 +323,7 @@ func abs(v int64) int64 {
 // realDays reads the first days with plays of a history, at most so many.
 func realDays(t testing.TB, path string, days int) []spotifysim.Given {
 	t.Helper()
-	export, err := history.Open([]string{path}, nil, history.Options{})
+	export, err := history.Open(t.Context(), []string{path}, nil, history.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func (w *world) importTruth(j *journal.Journal) {
 	}
 	before := recorded(w.t, j)
 	_, unseen, _ := match(w.played(), before)
-	export, err := history.Open([]string{file}, nil, history.Options{})
+	export, err := history.Open(w.t.Context(), []string{file}, nil, history.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

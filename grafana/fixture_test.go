@@ -155,7 +155,7 @@ func (a *account) open(t testing.TB, path string) *journal.Journal {
 // guests.
 func importExport(t testing.TB, j *journal.Journal, alias, path string, from time.Time) {
 	t.Helper()
-	export, err := history.Open([]string{path}, nil, history.Options{})
+	export, err := history.Open(t.Context(), []string{path}, nil, history.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func importExport(t testing.TB, j *journal.Journal, alias, path string, from tim
 		}
 	}
 	record()
-	if _, err := j.EndBatch(t.Context(), batch, "{}"); err != nil {
+	if _, err := j.EndBatch(t.Context(), batch, "{}", nil); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -216,7 +216,7 @@ func floorOf(b *testing.B, path string) time.Duration {
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
 	began := processorTime(b)
-	export, err := history.Open([]string{path}, nil, history.Options{})
+	export, err := history.Open(b.Context(), []string{path}, nil, history.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,6 +21,8 @@ const maxRow = 1 << 20
 
 var (
 	errNotArray  = errors.New("is not a list of plays: " + expected)
+	errNotObject = errors.New("the first row is not a JSON object; " + expected)
+	errUTF16     = errors.New("is written in UTF-16: the file has been changed, take the original, or save it as UTF-8")
 	errCutShort  = errors.New("the file ends in the middle: the download or the copy is not complete, fetch it again")
 	errAfterList = errors.New("there is something after the end of the list of plays: the file has been changed, take the original")
 	errNoRow     = errors.New("there is no row where one must be: the file has been changed, take the original")
@@ -80,6 +82,8 @@ func (a *array) split(data []byte, atEOF bool) (advance int, element []byte, err
 			case '[':
 				a.expect = expectFirst
 			case 0xef, 0xbb, 0xbf: // the mark that some editors put before UTF-8
+			case 0xff, 0xfe: // and before UTF-16
+				return i, nil, errUTF16
 			default:
 				return i, nil, errNotArray
 			}

@@ -44,6 +44,11 @@ type File struct {
 	Format Format
 	Size   int64     // bytes of JSON, not compressed
 	First  time.Time // end of the first row's play, zero if that cannot be read
+	// Series and Number are from the name: files of one series with numbers in a row
+	// adjoin, so that nothing was played between the last row of one and the first of
+	// the next. Series is "" if the name tells nothing.
+	Series string
+	Number int
 }
 
 // Reason is why a row is no report; "" if it is one.
@@ -90,9 +95,14 @@ type Export struct {
 // file is a File and the way to its contents.
 type file struct {
 	File
-	base string // its own name, without folders; "" if it was given by hand
-	open func() (io.ReadCloser, error)
+	base   string // its own name, without folders; "" if it was given by hand
+	packed bool   // in a zip, which has a checksum of it
+	open   func() (io.ReadCloser, error)
 }
+
+// ErrDamaged is the error of a zip whose checksum is wrong: any of its rows may be
+// another one than was played.
+var ErrDamaged = errors.New("the zip is damaged")
 
 // Open finds the history files in paths: zips as downloaded, folders (of JSON
 // files, of an unpacked zip, of zips), JSON files, or "-" for a zip or a JSON
@@ -103,13 +113,14 @@ type file struct {
 // A zip needs random access, so standard input is kept in a temporary file as it
 // comes (compressed, nameless, at most 1 GiB); what a zip holds is never written
 // anywhere. A JSON file may have 2 GiB, in a zip at most 200 times its compressed
-// size, and a row 1 MiB: a hundred times what Spotify sends.
-func Open(paths []string, stdin io.Reader, o Options) (*Export, error) {
+// size, and a row 1 MiB: a hundred times what Spotify sends. When ctx ends, the
+// error is its cause.
+func Open(ctx context.Context, paths []string, stdin io.Reader, o Options) (*Export, error) {
 	e := &Export{}
 	e.decoder = newDecoder(time.Now())
 	var problems []error
 	for _, path := range paths {
-		if err := e.add(path, stdin, o); err != nil {
+		if err := e.add(ctx, path, stdin, o); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -147,10 +158,9 @@ func (e *Export) Files() []File {
 }
 
 // Rows reads every row of every file. A row that cannot be understood comes with
-// its Reason. An error ends the file that it names, after all rows before it (if
-// the checksum of a zip is wrong, that is all rows, and any of them may be the
-// damaged one); whoever goes on ranging gets the next file. When ctx ends, the
-// last error is its cause.
+// its Reason. An error ends the file that it names, after all rows before it (with
+// ErrDamaged that may be all rows, and any of them may be the damaged one); whoever
+// goes on ranging gets the next file. When ctx ends, the last error is its cause.
 func (e *Export) Rows(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for i := range e.files {
@@ -187,6 +197,7 @@ func (e *Export) rows(ctx context.Context, index int, yield func(Row, error) boo
 		}
 	}
 	if err := rows.err(); err != nil {
+		err = f.damage(r, err)
 		err = fmt.Errorf("%s, row %d (byte %d): %w", f.Name, n+1, rows.offset, explain(err))
 		return yield(Row{File: index, Index: n + 1, Offset: rows.offset}, err)
 	}

@@ -41,7 +41,7 @@ func identityOf(r journal.Report) identity {
 
 func open(t testing.TB, paths ...string) *history.Export {
 	t.Helper()
-	e, err := history.Open(paths, nil, history.Options{})
+	e, err := history.Open(t.Context(), paths, nil, history.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestPackings(t *testing.T) {
 	})
 	t.Run("standard input", func(t *testing.T) {
 		dir := t.TempDir()
-		e, err := history.Open([]string{"-"}, io.MultiReader(bytes.NewReader(archive)), history.Options{TempDir: dir})
+		e, err := history.Open(t.Context(), []string{"-"}, io.MultiReader(bytes.NewReader(archive)), history.Options{TempDir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -528,7 +528,7 @@ func BenchmarkRows(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		e, err := history.Open([]string{path}, nil, history.Options{})
+		e, err := history.Open(b.Context(), []string{path}, nil, history.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -548,7 +548,7 @@ func BenchmarkRealRows(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		e, err := history.Open([]string{path}, nil, history.Options{})
+		e, err := history.Open(b.Context(), []string{path}, nil, history.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestNoRightToRead(t *testing.T) {
 	}
 	for _, name := range []string{"a.zip", "folder"} {
 		path := filepath.Join(dir, name)
-		e, err := history.Open([]string{path}, nil, history.Options{})
+		e, err := history.Open(t.Context(), []string{path}, nil, history.Options{})
 		if err == nil {
 			e.Close()
 			t.Errorf("%s: no error", name)

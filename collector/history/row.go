@@ -27,6 +27,9 @@ func newDecoder(now time.Time) decoder {
 	}
 }
 
+// skippedKnown is when "skipped": false began to mean something.
+var skippedKnown = time.Date(2022, 11, 1, 0, 0, 0, 0, time.UTC)
+
 // maxMSPlayed is the longest listening time that is believed: 7 days. The longest
 // seen in 95,000 rows has 5.5 hours.
 const maxMSPlayed = 7 * 24 * 60 * 60 * 1000
@@ -124,7 +127,7 @@ func (d *decoder) extended(raw []byte, row *Row) {
 	r.Witness = journal.ExtendedHistory
 	r.MSPlayed = msPlayed
 	r.StartedAt, r.EndedAt, r.Stamp = times(end, offlineTimestamp, msPlayed)
-	r.Skipped = wasSkipped(skipped, r.ReasonEnd)
+	r.Skipped = wasSkipped(skipped, r.ReasonEnd, end)
 
 	// A row is of one kind only. Of a song the export knows the album's artist, not
 	// those of the song; of an audiobook the title, not the author.
@@ -189,15 +192,18 @@ func times(ts time.Time, offlineTimestamp, msPlayed int64) (started, ended, stam
 // wasSkipped tells whether the listener left the item. Since November 2022
 // skipped is true exactly if reason_end is fwdbtn, backbtn or endplay (42,586
 // rows without an exception). Before, it was null mostly, which newer exports
-// turn into false: so false counts only where the reason says nothing.
-func wasSkipped(skipped *bool, reasonEnd string) *bool {
+// turn into false: so what the reason says counts, and where it says nothing
+// neither of the two does.
+func wasSkipped(skipped *bool, reasonEnd string, end time.Time) *bool {
 	switch {
 	case skipped != nil && *skipped:
 		return skipped
-	case reasonEnd == "" || reasonEnd == "unknown":
-		return skipped
+	case reasonEnd != "" && reasonEnd != "unknown":
+		return new(reasonEnd == "fwdbtn" || reasonEnd == "backbtn" || reasonEnd == "endplay")
+	case end.Before(skippedKnown):
+		return nil
 	}
-	return new(reasonEnd == "fwdbtn" || reasonEnd == "backbtn" || reasonEnd == "endplay")
+	return skipped
 }
 
 // end reads the time at which a play ended.

@@ -125,28 +125,30 @@ func TestItems(t *testing.T) {
 
 func TestSkipped(t *testing.T) {
 	for _, c := range []struct {
+		year                     int
 		skipped, reasonEnd, want string
 	}{
-		{"true", `"fwdbtn"`, "true"},
-		{"false", `"trackdone"`, "false"},
-		{"null", `"fwdbtn"`, "true"}, // until October 2022
-		{"null", `"endplay"`, "true"},
-		{"null", `"backbtn"`, "true"},
-		{"false", `"backbtn"`, "true"}, // the same in a newer export
-		{"null", `"logout"`, "false"},
-		{"true", `"clickrow"`, "true"}, // desktop, 2013
-		{"null", "null", "null"},
-		{"null", `"unknown"`, "null"},
-		{"false", `"unknown"`, "false"},
-		{"true", `""`, "true"},
+		{2024, "true", `"fwdbtn"`, "true"},
+		{2024, "false", `"trackdone"`, "false"},
+		{2024, "false", `"unknown"`, "false"},
+		{2020, "null", `"fwdbtn"`, "true"}, // until October 2022
+		{2020, "null", `"endplay"`, "true"},
+		{2020, "null", `"backbtn"`, "true"},
+		{2020, "false", `"backbtn"`, "true"}, // the same in a newer export
+		{2020, "null", `"logout"`, "false"},
+		{2013, "true", `"clickrow"`, "true"}, // desktop
+		{2020, "null", "null", "null"},
+		{2020, "null", `"unknown"`, "null"},
+		{2020, "false", `"unknown"`, "null"}, // likewise: one play has one answer, whichever export comes first
+		{2020, "true", `""`, "true"},
 	} {
-		r := readJSON(t, fmt.Sprintf(`[{"ts":"2020-05-01T10:00:00Z","ms_played":0,"skipped":%s,"reason_end":%s}]`, c.skipped, c.reasonEnd))[0].Report
+		r := readJSON(t, fmt.Sprintf(`[{"ts":"%d-05-01T10:00:00Z","ms_played":0,"skipped":%s,"reason_end":%s}]`, c.year, c.skipped, c.reasonEnd))[0].Report
 		got := "null"
 		if r.Skipped != nil {
 			got = fmt.Sprint(*r.Skipped)
 		}
 		if got != c.want {
-			t.Errorf("skipped %s, reason_end %s: got %s, want %s", c.skipped, c.reasonEnd, got, c.want)
+			t.Errorf("%d, skipped %s, reason_end %s: got %s, want %s", c.year, c.skipped, c.reasonEnd, got, c.want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/flate"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,10 +64,12 @@ type source struct {
 }
 
 // add finds the history files of one path.
-func (e *Export) add(path string, stdin io.Reader, o Options) error {
+func (e *Export) add(ctx context.Context, path string, stdin io.Reader, o Options) error {
 	s := &source{export: e, name: shownName(path)}
-	err := s.find(path, stdin, o)
+	err := s.find(ctx, path, stdin, o)
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.name, err)
 	case len(s.files) > 0:
@@ -81,10 +84,10 @@ func (e *Export) add(path string, stdin io.Reader, o Options) error {
 	return nil
 }
 
-func (s *source) find(path string, stdin io.Reader, o Options) error {
+func (s *source) find(ctx context.Context, path string, stdin io.Reader, o Options) error {
 	if path == "-" {
 		s.name = "standard input"
-		f, err := spool(stdin, o.TempDir)
+		f, err := spool(ctx, stdin, o.TempDir)
 		if err != nil {
 			return err
 		}
@@ -169,6 +172,9 @@ func (s *source) addFolder(folder string) error {
 		}
 		// Not entry.Info: a link within the folder is as good as a file.
 		info, err := root.Stat(filepath.FromSlash(name))
+		if err != nil && entry.Type()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: is a link to something outside of this folder: give that itself", shownName(name))
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", shownName(name), explain(err))
 		}
@@ -235,7 +241,7 @@ func (s *source) addZip(r io.ReaderAt, size int64) error {
 		}
 		err := s.addFile(file{
 			File: File{Name: s.name + ": " + shownName(name), Size: int64(entry.UncompressedSize64)},
-			base: base,
+			base: base, packed: true,
 			open: entry.Open,
 		})
 		if err != nil {
@@ -281,6 +287,7 @@ func (s *source) addFile(f file) error {
 		err = fmt.Errorf("%s: %w", shownName(f.base), err)
 	}
 	if err == nil {
+		f.Series, f.Number = seriesOf(f.Name)
 		s.files = append(s.files, f)
 	}
 	return err
@@ -294,9 +301,14 @@ func (f *file) look() error {
 	}
 	defer r.Close()
 	rows := newArray(r)
-	if rows.next() {
-		if f.Format, err = formatOf(rows.element); err != nil {
-			return err
+	var problem error
+	for rows.next() {
+		if f.Format, err = formatOf(rows.element); err == errNotObject { // one bad row, perhaps
+			problem = cmp.Or(problem, err)
+			continue
+		}
+		if err != nil {
+			return f.damage(r, err)
 		}
 		var first Row
 		decoder := newDecoder(time.Now()) // of its own: Rows will read the row again
@@ -306,9 +318,21 @@ func (f *file) look() error {
 	}
 	// Some files of the account data are "{ }" where there is nothing to say.
 	if err := rows.err(); err != nil && !(err == errNotArray && f.base != "" && f.Size < 16) {
-		return explain(err)
+		return explain(f.damage(r, err))
 	}
-	return nil
+	return problem
+}
+
+// damage is the error that a file's content led to, or that it is not what was
+// packed, which explains any other.
+func (f *file) damage(r io.Reader, err error) error {
+	if !f.packed {
+		return err
+	}
+	if _, failed := io.Copy(io.Discard, r); failed != nil {
+		return failed
+	}
+	return err
 }
 
 func formatOf(row []byte) (Format, error) {
@@ -323,7 +347,7 @@ func formatOf(row []byte) (Format, error) {
 	}
 	switch {
 	case members.broken:
-		return Empty, errors.New("the first row is not a JSON object; " + expected)
+		return Empty, errNotObject
 	case has["endTime"] && has["chapterName"]:
 		return AccountAudiobooks, nil
 	case has["endTime"] && has["episodeName"]:
@@ -334,6 +358,18 @@ func formatOf(row []byte) (Format, error) {
 		return Extended, nil
 	}
 	return Empty, fmt.Errorf("is not a Spotify streaming history: its first row has %s; %s", strings.Join(keys, ", "), expected)
+}
+
+// seriesOf takes the name of a history file apart, with its folder and zip, whether
+// it was found or given by hand.
+func seriesOf(name string) (series string, number int) {
+	base := path.Base(strings.ReplaceAll(name, ": ", "/"))
+	m := numbered.FindStringSubmatch(strings.ToLower(base))
+	if m == nil || !isHistory(base) {
+		return "", 0
+	}
+	number, _ = strconv.Atoi(m[2])
+	return strings.TrimSuffix(name, base) + m[1], number
 }
 
 // look takes note of what else lies around.
@@ -373,7 +409,7 @@ func (s *source) sort() {
 }
 
 // spool copies standard input into a file that has no name any more.
-func spool(stdin io.Reader, dir string) (*os.File, error) {
+func spool(ctx context.Context, stdin io.Reader, dir string) (*os.File, error) {
 	if stdin == nil {
 		return nil, errors.New("there is no standard input")
 	}
@@ -385,9 +421,18 @@ func spool(stdin io.Reader, dir string) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("take the temporary file's name away: %w", err)
 	}
-	n, err := io.Copy(f, io.LimitReader(stdin, maxSpool+1))
-	if err == nil && n > maxSpool {
-		err = fmt.Errorf("has more than %d bytes: give the file itself", maxSpool)
+	copied := make(chan error, 1)
+	go func() { // that waits for its input, and nothing ends it but the process
+		n, err := io.Copy(f, io.LimitReader(stdin, maxSpool+1))
+		if err == nil && n > maxSpool {
+			err = fmt.Errorf("has more than %d bytes: give the file itself", maxSpool)
+		}
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		f.Close()
@@ -405,7 +450,7 @@ func explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("there is no such file or folder")
 	case errors.Is(err, zip.ErrChecksum), errors.As(err, &corrupt):
-		return fmt.Errorf("the zip is damaged: fetch it again (%w)", err)
+		return fmt.Errorf("%w: fetch it again (%w)", ErrDamaged, err)
 	case errors.Is(err, zip.ErrFormat):
 		return fmt.Errorf("the zip holds something else than it says: it is not as Spotify made it, take the original (%w)", err)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -104,7 +104,7 @@ func TestBadInput(t *testing.T) {
 		{file("folder/half.zip", string(good[:len(good)/2])), "its end is missing"},
 		{filepath.Join(dir, "folder"), "half.zip: is only a part of a zip"},
 	} {
-		e, err := history.Open([]string{c.path}, nil, history.Options{})
+		e, err := history.Open(t.Context(), []string{c.path}, nil, history.Options{})
 		if err == nil {
 			e.Close()
 			t.Errorf("%s: no error", c.path)
@@ -116,11 +116,11 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 
-	_, err := history.Open([]string{filepath.Join(dir, "no.zip"), filepath.Join(dir, "half.zip")}, nil, history.Options{})
+	_, err := history.Open(t.Context(), []string{filepath.Join(dir, "no.zip"), filepath.Join(dir, "half.zip")}, nil, history.Options{})
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 2 {
 		t.Errorf("two bad files: %v", err)
 	}
-	if _, err := history.Open(nil, nil, history.Options{}); err == nil {
+	if _, err := history.Open(t.Context(), nil, nil, history.Options{}); err == nil {
 		t.Error("no path: no error")
 	}
 }
@@ -189,7 +189,7 @@ func TestLinksOutOfAFolderAreNotFollowed(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "in", "endsong_1.json")); err != nil {
 		t.Skipf("no links here: %v", err)
 	}
-	if e, err := history.Open([]string{filepath.Join(dir, "in")}, nil, history.Options{}); err == nil {
+	if e, err := history.Open(t.Context(), []string{filepath.Join(dir, "in")}, nil, history.Options{}); err == nil {
 		e.Close()
 		t.Error("a link out of the folder was followed")
 	}
@@ -205,7 +205,7 @@ func TestStandardInputThatIsNone(t *testing.T) {
 		{strings.NewReader("hello"), "is not a list of plays"},
 		{io.MultiReader(strings.NewReader("[1"), broken{}), "the pipe broke"},
 	} {
-		_, err := history.Open([]string{"-"}, c.stdin, history.Options{TempDir: t.TempDir()})
+		_, err := history.Open(t.Context(), []string{"-"}, c.stdin, history.Options{TempDir: t.TempDir()})
 		if err == nil || !strings.HasPrefix(err.Error(), "standard input: ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("want %q, got %v", c.want, err)
 		}
