@@ -38,36 +38,47 @@ type balance struct {
 	Last       *string `json:"last"`
 	Batch      *int64  `json:"batch"` // null: nothing was written
 
+	Files       []fileRows                `json:"files"`
+	Examples    map[history.Reason]string `json:"examples"`     // of rows that are not stored
+	UnknownKeys []string                  `json:"unknown_keys"` // that were passed over
+
 	files       []history.File
-	rowsOf      []int // by file
-	examples    map[history.Reason]string
 	first, last time.Time
 	noItem      int // rows of which nothing is known but that something was played
 	private     int
-	unknownKeys []string
+}
+
+// fileRows is how many rows were read of a file.
+type fileRows struct {
+	Name   string `json:"name"`
+	Format string `json:"format"`
+	Rows   int    `json:"rows"`
 }
 
 func newBalance(files []history.File) *balance {
-	return &balance{
+	b := &balance{
 		NotStored: make(map[history.Reason]int),
+		Examples:  make(map[history.Reason]string),
 		files:     files,
-		rowsOf:    make([]int, len(files)),
-		examples:  make(map[history.Reason]string),
 	}
+	for _, file := range files {
+		b.Files = append(b.Files, fileRows{Name: file.Name, Format: file.Format.String()})
+	}
+	return b
 }
 
 // read counts a row.
 func (b *balance) read(row *history.Row) {
 	b.Rows++
-	b.rowsOf[row.File]++
+	b.Files[row.File].Rows++
 	b.MSIn += row.MSPlayed
 	if row.Reason == "" {
 		return
 	}
 	b.NotStored[row.Reason]++
 	b.MSNotStored += row.MSPlayed
-	if b.examples[row.Reason] == "" {
-		b.examples[row.Reason] = fmt.Sprintf("%s, row %d: %s", b.files[row.File].Name, row.Index, row.Detail)
+	if b.Examples[row.Reason] == "" {
+		b.Examples[row.Reason] = fmt.Sprintf("%s, row %d: %s", b.files[row.File].Name, row.Index, row.Detail)
 	}
 }
 
@@ -106,7 +117,8 @@ func (b *balance) end(batch int64, unknownKeys map[string]int) {
 	if !b.first.IsZero() {
 		b.First, b.Last = new(b.first.UTC().Format(rfc3339Milli)), new(b.last.UTC().Format(rfc3339Milli))
 	}
-	b.unknownKeys = slices.Sorted(maps.Keys(unknownKeys))
+	b.UnknownKeys = slices.AppendSeq([]string{}, maps.Keys(unknownKeys))
+	slices.Sort(b.UnknownKeys)
 }
 
 // check is an error if a row or a ms is not accounted for.
@@ -142,7 +154,7 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 	}
 	line("Rows")
 	archive := ""
-	for i, file := range b.files {
+	for _, file := range b.Files {
 		from, name, packed := strings.Cut(file.Name, ": ")
 		switch {
 		case !packed:
@@ -151,7 +163,7 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 			line("  %s", from)
 		}
 		archive = from
-		line("  %12s  %s (%s)", humanize.Comma(int64(b.rowsOf[i])), name, file.Format)
+		line("  %12s  %s (%s)", humanize.Comma(int64(file.Rows)), name, file.Format)
 	}
 	line("\nWhat became of them")
 	count("stored", b.Stored, "")
@@ -160,31 +172,31 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 	count("duplicates", b.Duplicates, "say what an earlier row says")
 	count("not stored", b.notStored(), "")
 	for _, reason := range slices.Sorted(maps.Keys(b.NotStored)) {
-		count("  "+string(reason), b.NotStored[reason], "such as "+b.examples[reason])
+		count("  "+string(reason), b.NotStored[reason], "such as "+b.Examples[reason])
 	}
 	count("together", b.Rows, "")
 	line("\nHours")
-	for _, hours := range []struct {
-		name string
-		ms   int64
-	}{{"in", b.MSIn}, {"stored", b.MSStored}, {"not stored", b.MSNotStored}} {
-		line("  %-14s%12s", hours.name, humanize.CommafWithDigits(float64(hours.ms)/3_600_000, 1))
+	hours := func(name string, ms int64, note string) {
+		line("%s", strings.TrimRight(fmt.Sprintf("  %-14s%12s  %s", name, humanize.CommafWithDigits(float64(ms)/3_600_000, 1), note), " "))
 	}
+	hours("in", b.MSIn, "")
+	hours("stored", b.MSStored, "now or before")
+	hours("left out", b.MSNotStored, "of duplicates and of what is not stored")
 	line("")
 	if !b.first.IsZero() {
 		line("Plays from %s to %s.", b.first.In(zone).Format(time.DateOnly), b.last.In(zone).Format(time.DateOnly))
 	}
 	if b.noItem > 0 {
-		line("%s rows do not say what was played (removed titles, local files): they stay in the journal.", humanize.Comma(int64(b.noItem)))
+		line("Rows that do not say what was played (removed titles, local files): %s. They stay in the journal.", humanize.Comma(int64(b.noItem)))
 	}
 	if b.private > 0 && !recordPrivate {
-		line("%s rows are of private sessions: they stay in the journal.", humanize.Comma(int64(b.private)))
+		line("Rows of private sessions: %s. They stay in the journal.", humanize.Comma(int64(b.private)))
 	}
 	if b.GapsClosed > 0 {
 		line("Closed %s of the history.", english.Plural(b.GapsClosed, "gap", ""))
 	}
-	if len(b.unknownKeys) > 0 {
-		line("Keys that were passed over, since nothing is known of them: %s.", printable(strings.Join(b.unknownKeys, ", ")))
+	if len(b.UnknownKeys) > 0 {
+		line("Keys that were passed over, since nothing is known of them: %s.", printable(strings.Join(b.UnknownKeys, ", ")))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -203,6 +215,8 @@ func batchState(batch *journal.Batch) string {
 	switch {
 	case !batch.UndoneAt.IsZero():
 		return "undone"
+	case batch.Undoing:
+		return "undone in part"
 	case batch.EndedAt.IsZero():
 		return "incomplete"
 	}
@@ -213,7 +227,7 @@ func batchState(batch *journal.Batch) string {
 type batchRecord struct {
 	ID        int64           `json:"id"`
 	Account   string          `json:"account"`
-	State     string          `json:"state"` // complete, incomplete or undone
+	State     string          `json:"state"` // complete, incomplete, undone in part or undone
 	StartedAt string          `json:"started_at"`
 	Reports   int64           `json:"reports"`
 	Source    string          `json:"source"`

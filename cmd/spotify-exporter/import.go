@@ -75,7 +75,7 @@ func (c *importCommand) check() error {
 
 // add imports the files.
 func (c *importCommand) add(ctx context.Context, p *program, config *config) (err error) {
-	export, err := history.Open(c.Files, p.stdin, history.Options{})
+	export, err := history.Open(ctx, c.Files, p.stdin, history.Options{})
 	if err != nil {
 		return err
 	}
@@ -91,12 +91,13 @@ func (c *importCommand) add(ctx context.Context, p *program, config *config) (er
 		return err
 	}
 	i := &importing{
-		export:  export,
-		journal: j,
-		account: account,
-		source:  sourceName(c.Files),
-		pace:    pace{rows: firstPortion},
-		balance: newBalance(export.Files()),
+		export:   export,
+		journal:  j,
+		account:  account,
+		source:   sourceName(c.Files),
+		pace:     pace{rows: firstPortion},
+		balance:  newBalance(export.Files()),
+		coverage: newCoverage(export.Files()),
 	}
 	if !c.Force {
 		if err := i.checkPerson(ctx); err != nil {
@@ -277,14 +278,11 @@ func (c *importCommand) undo(ctx context.Context, p *program, config *config) er
 			reports = batch.Reports
 		}
 	}
-	var pace pace
-	began := time.Now()
+	pace := pace{rows: firstPortion}
 	progress := newProgress(p.stderr, "reports", reports)
-	err = j.UndoBatch(ctx, c.Undo, func(done int64) {
+	err = j.UndoBatch(ctx, c.Undo, func(done int64, held time.Duration) int {
 		progress.set(done, int(done))
-		// That the lock cannot be looked at is no reason to stop halfway.
-		_ = pace.pause(ctx, j, time.Since(began))
-		began = time.Now()
+		return pace.next(ctx, j, held)
 	})
 	progress.end()
 	switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,11 +21,14 @@ type importing struct {
 	pace     pace
 	progress *progress
 	balance  *balance
+	coverage *coverage
 	batch    int64 // 0: nothing has been recorded
 	broken   []error
 
 	reports []journal.Report // that are still to be recorded
-	at      string           // file and row of the first of them
+	bulk    *journal.Bulk    // that has recorded some; nil: all is stored
+	at      string           // file and row of the first that is not stored
+	stored  int              // rows before that
 }
 
 // run records all rows, some at a time. A file that breaks off does not keep the
@@ -46,10 +50,12 @@ func (i *importing) run(ctx context.Context) error {
 		if row.Reason != "" {
 			continue
 		}
-		if len(i.reports) == 0 {
+		if len(i.reports) == 0 && i.bulk == nil {
+			i.stored = i.balance.Rows - 1
 			i.at = fmt.Sprintf("%s, row %d", i.balance.files[row.File].Name, row.Index)
 		}
 		i.reports = append(i.reports, row.Report)
+		i.coverage.add(row.File, row.Report.EndedAt)
 		if len(i.reports) >= i.pace.rows {
 			if err := i.record(ctx); err != nil {
 				return err
@@ -60,10 +66,14 @@ func (i *importing) run(ctx context.Context) error {
 	if err := i.record(ctx); err != nil {
 		return err
 	}
+	if err := i.store(ctx); err != nil {
+		return err
+	}
 	return i.end(ctx)
 }
 
-// record records the reports at hand in one transaction.
+// record records the reports at hand, and stores them with those before if others
+// should be let in now.
 func (i *importing) record(ctx context.Context) error {
 	if len(i.reports) == 0 {
 		return nil
@@ -75,12 +85,17 @@ func (i *importing) record(ctx context.Context) error {
 		}
 		i.batch = batch
 	}
-	recorded, err := i.journal.Record(ctx, i.account, journal.Witnessed{Reports: i.reports, Batch: i.batch})
-	switch {
-	case ctx.Err() != nil:
-		return i.interrupted()
-	case err != nil:
-		return fmt.Errorf("%s: cannot be stored: %w; %s", i.at, err, i.goOn())
+	if i.bulk == nil {
+		bulk, err := i.journal.StartBulk(ctx)
+		if err != nil {
+			return i.failed(ctx, err)
+		}
+		i.bulk = bulk
+	}
+	began := time.Now()
+	recorded, err := i.bulk.Record(i.account, journal.Witnessed{Reports: i.reports, Batch: i.batch})
+	if err != nil {
+		return i.failed(ctx, err)
 	}
 	for n, outcome := range recorded.Outcomes {
 		i.balance.recorded(&i.reports[n], outcome)
@@ -88,15 +103,52 @@ func (i *importing) record(ctx context.Context) error {
 	rows := len(i.reports)
 	clear(i.reports)
 	i.reports = i.reports[:0]
-	if err := i.pace.pause(ctx, i.journal, recorded.Held); err != nil {
-		return err
+	if i.pace.daemon, err = i.journal.Running(); err != nil {
+		return i.failed(ctx, err)
 	}
-	i.pace.recorded(rows, recorded.Held)
+	i.pace.recorded(rows, time.Since(began))
+	if i.pace.daemon || i.bulk.Held() >= heldAlone {
+		return i.store(ctx)
+	}
 	return nil
 }
 
-// end completes the import.
+// store keeps what has been recorded, and lets others write.
+func (i *importing) store(ctx context.Context) error {
+	if i.bulk == nil {
+		return nil
+	}
+	err := i.bulk.End(nil)
+	held := i.bulk.Held()
+	i.bulk = nil
+	if err != nil {
+		return i.failed(ctx, err)
+	}
+	i.pace.pause(ctx, held)
+	return nil
+}
+
+// failed is the error of rows that cannot be stored.
+func (i *importing) failed(ctx context.Context, err error) error {
+	if i.bulk != nil {
+		err = i.bulk.End(err)
+		i.bulk = nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		return i.interrupted()
+	case errors.Is(err, journal.ErrNoBatch):
+		return fmt.Errorf("import %d is being taken back by somebody else: it ends here", i.batch)
+	}
+	return fmt.Errorf("%s: cannot be stored: %w; %s", i.at, err, i.goOn())
+}
+
+// end completes the import. Of one from a zip that is damaged nothing is kept: which
+// rows are true cannot be told, and those that are would come again beside the others.
 func (i *importing) end(ctx context.Context) error {
+	if i.batch != 0 && errors.Is(errors.Join(i.broken...), history.ErrDamaged) {
+		return errors.Join(append(i.broken, i.takeBack(ctx))...)
+	}
 	i.balance.end(i.batch, i.export.UnknownKeys())
 	if i.batch == 0 || len(i.broken) > 0 {
 		return nil
@@ -105,16 +157,33 @@ func (i *importing) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.balance.GapsClosed, err = i.journal.EndBatch(ctx, i.batch, summary)
-	if ctx.Err() != nil {
+	i.balance.GapsClosed, err = i.journal.EndBatch(ctx, i.batch, summary, i.coverage.covered())
+	switch {
+	case ctx.Err() != nil:
 		return i.interrupted()
+	case errors.Is(err, journal.ErrNoBatch):
+		return i.failed(ctx, err)
 	}
 	return err
 }
 
+// takeBack takes back what has been stored, and returns what became of that.
+func (i *importing) takeBack(ctx context.Context) error {
+	i.pace.rows = firstPortion
+	err := i.journal.UndoBatch(ctx, i.batch, func(_ int64, held time.Duration) int { return i.pace.next(ctx, i.journal, held) })
+	if err != nil {
+		return fmt.Errorf("take back what was stored: %w; import --undo %d goes on", err, i.batch)
+	}
+	return fmt.Errorf("nothing of it was kept: import %d is taken back", i.batch)
+}
+
 // interrupted is the error of an import that somebody has ended.
 func (i *importing) interrupted() error {
-	return fmt.Errorf("interrupted after %d rows; %s", i.balance.Rows-len(i.reports), i.goOn())
+	if i.bulk != nil && i.bulk.End(nil) == nil {
+		i.stored = i.balance.Rows - len(i.reports)
+	}
+	i.bulk = nil
+	return fmt.Errorf("interrupted after %d rows; %s", i.stored, i.goOn())
 }
 
 // goOn says what to do about an import that is not complete.
@@ -125,9 +194,10 @@ func (i *importing) goOn() string {
 	return fmt.Sprintf("what came before is stored, as import %d: run the same import again to go on, nothing is stored twice, or take it back with import --undo %d", i.batch, i.batch)
 }
 
-// pace is how many rows go into one transaction, and how long others get the
+// pace is how many rows are recorded at a time, and how long others get the
 // journal in between. While a transaction writes, a daemon beside it waits: none
-// is to be longer than 100 ms while there is one.
+// is to be longer than 100 ms while there is one. Where there is none, a longer one
+// writes less: see journal.Bulk.
 type pace struct {
 	rows   int
 	daemon bool
@@ -140,12 +210,13 @@ const (
 	largestBeside   = 400                    // 20 ms of work: a busy machine may take five times as long
 	portionBeside   = 30 * time.Millisecond  // leaves room for rows that take longer
 	portionAlone    = 200 * time.Millisecond // a daemon may start now
+	heldAlone       = 2 * time.Second        // likewise: it waits for that once
 	pauseForWriters = 30 * time.Millisecond  // SQLite looks every 25 ms at first whether it may write
 	pauseForOthers  = 120 * time.Millisecond // and every 100 ms when it has waited for long
 	othersWait      = 5 * time.Second        // at most: another import, or gaps --accept
 )
 
-// recorded learns from how long a transaction took.
+// recorded learns from how long a portion took.
 func (p *pace) recorded(rows int, took time.Duration) {
 	good, most := portionAlone, largestPortion
 	if p.daemon {
@@ -155,20 +226,25 @@ func (p *pace) recorded(rows int, took time.Duration) {
 	p.rows = min(max(fits, rows/4, 50), 2*rows+50, most)
 }
 
-// pause lets others write: a daemon, if one runs, and who else wants to now and
-// then.
-func (p *pace) pause(ctx context.Context, j *journal.Journal, took time.Duration) error {
-	var err error
-	if p.daemon, err = j.Running(); err != nil {
-		return err
-	}
-	wait := max(took, pauseForWriters)
+// next learns from a transaction that took back as many as were to be, lets others
+// write, and returns how many are to be next.
+func (p *pace) next(ctx context.Context, j *journal.Journal, held time.Duration) int {
+	p.daemon, _ = j.Running() // that it cannot be told is no reason to stop halfway
+	p.recorded(p.rows, held)
+	p.pause(ctx, held)
+	return p.rows
+}
+
+// pause lets others write, after a transaction of some length: a daemon, if one
+// runs, and who else wants to now and then.
+func (p *pace) pause(ctx context.Context, held time.Duration) {
+	wait := max(held, pauseForWriters)
 	if !p.daemon {
 		if p.paused.IsZero() {
 			p.paused = time.Now()
 		}
 		if time.Since(p.paused) < othersWait {
-			return nil
+			return
 		}
 		wait = pauseForOthers
 	}
@@ -177,7 +253,6 @@ func (p *pace) pause(ctx context.Context, j *journal.Journal, took time.Duration
 	case <-time.After(wait):
 	case <-ctx.Done(): // whoever uses ctx next says so
 	}
-	return nil
 }
 
 // sourceName is what an import of these paths is called.

@@ -14,8 +14,9 @@ type Batch struct {
 	ID        int64
 	Account   string
 	StartedAt time.Time
-	EndedAt   time.Time // zero: it was interrupted
-	UndoneAt  time.Time // zero: it stands
+	EndedAt   time.Time // zero: it was interrupted, or is taken back
+	Undoing   bool      // it is being taken back, or was
+	UndoneAt  time.Time // zero: it stands, in part if Undoing
 	Source    string    // the files' names
 	Summary   string    // what EndBatch was given
 	Reports   int64     // that it holds now
@@ -41,24 +42,30 @@ func (j *Journal) StartBatch(ctx context.Context, account, source string) (int64
 	return id, nil
 }
 
-// EndBatch marks an import as complete and closes the gaps that it covers: those
-// of the account in whose time the batch has plays before, or at the start, and
-// after, be it that another batch has brought them first. It returns how many that
-// were.
-func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, error) {
+// Covered is a time of which an import has all plays, from the end of the first to
+// the end of the last.
+type Covered struct{ From, Until time.Time }
+
+// EndBatch marks an import as complete and closes the account's gaps that it
+// covers, be it that another import has brought the plays in them first. It returns
+// how many that were.
+func (j *Journal) EndBatch(ctx context.Context, id int64, summary string, covered []Covered) (int, error) {
 	closed := 0
 	err := j.write(ctx, func(tx *transaction) error {
+		if err := stands(tx, id); err != nil {
+			return err
+		}
 		var account int64
 		if err := tx.get("UPDATE batch SET ended_ms = ?, summary = ? WHERE id = ? RETURNING account", []any{j.now(), summary, id}, []any{&account}); err != nil {
 			return err
 		}
+		for _, c := range covered {
+			if _, err := tx.exec("INSERT INTO coverage (batch, from_ms, until_ms) VALUES (?, ?, ?)", id, unixMilli(c.From), unixMilli(c.Until)); err != nil {
+				return err
+			}
+		}
 		var gaps []int64
-		err := tx.each(`WITH brought AS (
-				SELECT min(ended_ms) AS first, max(ended_ms) AS last FROM report WHERE batch = ?2
-				UNION ALL SELECT min(ended_ms), max(ended_ms) FROM report_again JOIN report ON id = report WHERE report_again.batch = ?2)
-			SELECT id FROM gap WHERE account = ?1 AND closed_ms = 0
-			AND from_ms >= (SELECT min(first) FROM brought) - ?3
-			AND to_ms <= (SELECT max(last) FROM brought) + ?3`,
+		err := tx.each("SELECT id FROM gap WHERE account = ?1 AND closed_ms = 0 AND EXISTS (SELECT 1 FROM coverage WHERE batch = ?2 AND "+coversGap+")",
 			[]any{account, id, slackMS}, func(rows *sql.Rows) error {
 				var gap int64
 				err := rows.Scan(&gap)
@@ -69,7 +76,7 @@ func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, 
 			return err
 		}
 		for _, gap := range gaps {
-			if err := closeGap(tx, gap, j.now(), fmt.Sprintf("import %d", id)); err != nil {
+			if err := closeGap(tx, gap, j.now(), closedBy(id)); err != nil {
 				return err
 			}
 		}
@@ -82,15 +89,31 @@ func (j *Journal) EndBatch(ctx context.Context, id int64, summary string) (int, 
 	return closed, nil
 }
 
+// coversGap is the condition that a coverage reaches over a gap. Both know the ends
+// of plays to the slack ?3, in ms.
+const coversGap = "coverage.from_ms <= gap.from_ms + ?3 AND coverage.until_ms >= gap.to_ms - ?3"
+
+func closedBy(batch int64) string { return fmt.Sprintf("import %d", batch) }
+
+// stands is ErrNoBatch for an import that is not there or being taken back.
+func stands(tx *transaction, id int64) error {
+	var one int
+	err := tx.get("SELECT 1 FROM batch WHERE id = ? AND undoing = 0", []any{id}, []any{&one})
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("import %d: %w", id, ErrNoBatch)
+	}
+	return err
+}
+
 // Batches returns all imports, oldest first.
 func (j *Journal) Batches(ctx context.Context) ([]Batch, error) {
 	var batches []Batch
 	err := j.read(ctx, func(tx *transaction) error {
-		return tx.each(`SELECT batch.id, alias, started_ms, ended_ms, undone_ms, source, summary, (SELECT count(*) FROM report WHERE report.batch = batch.id)
+		return tx.each(`SELECT batch.id, alias, started_ms, ended_ms, undoing, undone_ms, source, summary, (SELECT count(*) FROM report WHERE report.batch = batch.id)
 			FROM batch JOIN account ON account.id = batch.account ORDER BY batch.id`, nil, func(rows *sql.Rows) error {
 			var b Batch
 			var started, ended, undone int64
-			if err := rows.Scan(&b.ID, &b.Account, &started, &ended, &undone, &b.Source, &b.Summary, &b.Reports); err != nil {
+			if err := rows.Scan(&b.ID, &b.Account, &started, &ended, &b.Undoing, &undone, &b.Source, &b.Summary, &b.Reports); err != nil {
 				return err
 			}
 			b.StartedAt, b.EndedAt, b.UndoneAt = fromMilli(started), fromMilli(ended), fromMilli(undone)
@@ -104,17 +127,19 @@ func (j *Journal) Batches(ctx context.Context) ([]Batch, error) {
 	return batches, nil
 }
 
-// undoPortion is how many reports are taken back in one transaction: few enough
-// that a daemon beside it never waits long.
+// undoPortion is how many reports are taken back in one transaction if nobody says:
+// few enough that a daemon beside it never waits long.
 const undoPortion = 300
 
 // UndoBatch takes an import back: its reports are removed, unless a later import
 // has brought them again, the plays around them derived anew, what only it knew of
-// items is forgotten, gaps that it has closed are open again, and the outbox
-// carries what has to leave InfluxDB. progress,
-// unless nil, is told how many reports are gone. Interrupted, it is repeated: the
-// batch is marked as undone in the last transaction.
-func (j *Journal) UndoBatch(ctx context.Context, id int64, progress func(done int64)) error {
+// items is forgotten, gaps that only it has covered are open again, and the outbox
+// carries what has to leave InfluxDB. From then on nothing can be added to it.
+//
+// next, unless nil, is told after every transaction how many reports are gone and
+// how long nobody else could write, and says how many are to be next. Interrupted,
+// an undo is repeated.
+func (j *Journal) UndoBatch(ctx context.Context, id int64, next func(done int64, held time.Duration) int) error {
 	var alias string
 	err := j.read(ctx, func(tx *transaction) error {
 		return tx.get("SELECT alias FROM batch JOIN account ON account.id = batch.account WHERE batch.id = ? AND undone_ms = 0", []any{id}, []any{&alias})
@@ -122,31 +147,38 @@ func (j *Journal) UndoBatch(ctx context.Context, id int64, progress func(done in
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("import %d: %w", id, ErrNoBatch)
 	}
-	if err != nil {
-		return fmt.Errorf("undo import %d: %w", id, explainSQLite(j.path, err))
+	if err == nil {
+		err = j.write(ctx, func(tx *transaction) error { return j.reopen(tx, id) })
 	}
-	for done, left := int64(0), true; left; {
-		err := j.write(ctx, func(tx *transaction) error {
-			removed, err := j.undoSome(tx, id, alias)
-			done += removed
-			left = removed == undoPortion
+	portion := undoPortion
+	for done, left := int64(0), true; err == nil && left; {
+		var began time.Time
+		err = j.write(ctx, func(tx *transaction) error {
+			began = time.Now()
+			removed, err := j.undoSome(tx, id, alias, portion)
+			if removed > 0 || err != nil {
+				done += removed
+				return err
+			}
+			left, err = j.forgetAgain(tx, id)
 			if err != nil || left {
 				return err
 			}
-			return j.reopen(tx, id)
+			_, err = tx.exec("UPDATE batch SET undone_ms = ? WHERE id = ?", j.now(), id)
+			return err
 		})
-		if err != nil {
-			return fmt.Errorf("undo import %d: %w", id, explainSQLite(j.path, err))
+		if err == nil && next != nil {
+			portion = next(done, time.Since(began))
 		}
-		if progress != nil {
-			progress(done)
-		}
+	}
+	if err != nil {
+		return fmt.Errorf("undo import %d: %w", id, explainSQLite(j.path, err))
 	}
 	return nil
 }
 
 // undoSome takes one portion of a batch back.
-func (j *Journal) undoSome(tx *transaction, id int64, alias string) (int64, error) {
+func (j *Journal) undoSome(tx *transaction, id int64, alias string, most int) (int64, error) {
 	account, err := j.account(tx, alias)
 	if err != nil {
 		return 0, err
@@ -155,7 +187,7 @@ func (j *Journal) undoSome(tx *transaction, id int64, alias string) (int64, erro
 	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return 0, err
 	}
-	portion, err := r.reports("batch = ? ORDER BY id LIMIT ?", id, undoPortion)
+	portion, err := r.reports("batch = ? ORDER BY id LIMIT ?", id, most)
 	if err != nil || len(portion) == 0 {
 		return 0, err
 	}
@@ -210,31 +242,48 @@ func (r *recording) claim(portion []*reportRow, id int64) error {
 	return nil
 }
 
-// reopen undoes what EndBatch did, and marks the batch.
+// reopen undoes what EndBatch did. A gap that another import covers as well stays
+// closed.
 func (j *Journal) reopen(tx *transaction, id int64) error {
 	now := j.now()
-	type closed struct{ gap, account int64 }
-	var gaps []closed
-	err := tx.each("SELECT id, account FROM gap WHERE closed_by = ?", []any{fmt.Sprintf("import %d", id)}, func(rows *sql.Rows) error {
-		var c closed
-		err := rows.Scan(&c.gap, &c.account)
-		gaps = append(gaps, c)
+	var account int64
+	if err := tx.get("UPDATE batch SET ended_ms = 0, undoing = 1 WHERE id = ? RETURNING account", []any{id}, []any{&account}); err != nil {
 		return err
-	})
+	}
+	others := map[int64]int64{} // by gap, 0: none
+	err := tx.each(`SELECT id, coalesce((SELECT min(batch.id) FROM batch JOIN coverage ON coverage.batch = batch.id
+			WHERE batch.account = ?1 AND batch.undoing = 0 AND batch.ended_ms <> 0 AND `+coversGap+`), 0)
+		FROM gap WHERE account = ?1 AND closed_by = ?2`,
+		[]any{account, closedBy(id), slackMS}, func(rows *sql.Rows) error {
+			var gap, other int64
+			err := rows.Scan(&gap, &other)
+			others[gap] = other
+			return err
+		})
 	if err != nil {
 		return err
 	}
-	for _, c := range gaps {
-		if _, err := tx.exec("UPDATE gap SET closed_ms = 0, closed_by = '' WHERE id = ?", c.gap); err != nil {
-			return err
+	for gap, other := range others {
+		if other != 0 {
+			_, err = tx.exec("UPDATE gap SET closed_by = ? WHERE id = ?", closedBy(other), gap)
+		} else if _, err = tx.exec("UPDATE gap SET closed_ms = 0, closed_by = '' WHERE id = ?", gap); err == nil {
+			err = queueGap(tx, account, gap, now)
 		}
-		if err := queueGap(tx, c.account, c.gap, now); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	if _, err := tx.exec("DELETE FROM report_again WHERE batch = ?", id); err != nil {
-		return err
+	return nil
+}
+
+// forgetAgain forgets some of what the import has brought again, and tells whether
+// there is more.
+func (j *Journal) forgetAgain(tx *transaction, id int64) (more bool, err error) {
+	const portion = 5_000
+	result, err := tx.exec("DELETE FROM report_again WHERE batch = ?1 AND report IN (SELECT report FROM report_again WHERE batch = ?1 LIMIT ?2)", id, portion)
+	if err != nil {
+		return false, err
 	}
-	_, err = tx.exec("UPDATE batch SET undone_ms = ? WHERE id = ?", now, id)
-	return err
+	forgotten, err := result.RowsAffected()
+	return forgotten == portion, err
 }

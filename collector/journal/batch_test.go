@@ -11,6 +11,15 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
+// covers is the time from the first to the last of some reports.
+func covers(reports []journal.Report) []journal.Covered {
+	byEnd := func(a, b journal.Report) int { return a.EndedAt.Compare(b.EndedAt) }
+	if len(reports) == 0 {
+		return nil
+	}
+	return []journal.Covered{{From: slices.MinFunc(reports, byEnd).EndedAt, Until: slices.MaxFunc(reports, byEnd).EndedAt}}
+}
+
 // importReports records reports as an import of its own.
 func importReports(t testing.TB, j *journal.Journal, reports ...journal.Report) int64 {
 	t.Helper()
@@ -21,7 +30,7 @@ func importReports(t testing.TB, j *journal.Journal, reports ...journal.Report) 
 	if _, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: reports, Batch: id}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.EndBatch(t.Context(), id, "{}"); err != nil {
+	if _, err := j.EndBatch(t.Context(), id, "{}", covers(reports)); err != nil {
 		t.Fatal(err)
 	}
 	return id

@@ -46,8 +46,6 @@ type Recorded struct {
 	Outcomes []Outcome // of each report
 	Plays    []Play    // those that are new or have changed, by their end; not of an import
 	Gap      *Gap      // that the page has revealed
-	// Held is for how long nobody else could write.
-	Held time.Duration
 }
 
 // Record is the one entry point of listens: it stores the reports that are not
@@ -58,41 +56,89 @@ type Recorded struct {
 // Recording the same again does nothing, and the order in which reports come
 // does not matter.
 func (j *Journal) Record(ctx context.Context, account string, w Witnessed) (Recorded, error) {
-	var recorded Recorded
-	var began time.Time
-	err := j.write(ctx, func(tx *transaction) error {
-		began = time.Now()
-		id, err := j.account(tx, account)
-		if err != nil {
-			return err
-		}
-		r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch, outcomes: make([]Outcome, len(w.Reports))}
-		if r.catalogue, err = j.catalogue(tx); err != nil {
-			return err
-		}
-		if w.Page != nil {
-			if recorded.Gap, err = r.turnPage(w.Page, w.Reports); err != nil {
-				return err
-			}
-		}
-		if err := r.store(w.Reports, w.Items); err != nil {
-			return err
-		}
-		if err := r.derive(); err != nil {
-			return err
-		}
-		if w.Playback != nil {
-			if _, err := tx.exec("UPDATE account SET playback = ? WHERE id = ?", w.Playback, id); err != nil {
-				return fmt.Errorf("store what is open: %w", err)
-			}
-		}
-		recorded.Outcomes, recorded.Plays = r.outcomes, r.plays
-		return nil
-	})
+	bulk, err := j.StartBulk(ctx)
 	if err != nil {
-		return Recorded{}, fmt.Errorf("record: %w", explainSQLite(j.path, err))
+		return Recorded{}, err
 	}
-	recorded.Held = time.Since(began)
+	recorded, err := bulk.Record(account, w)
+	return recorded, bulk.End(err)
+}
+
+// Bulk is one transaction of several calls of Record. What a hundred of them
+// change in one page of an index is written once, which is most of what years of
+// listening cost. Nobody else can write while it lasts.
+type Bulk struct {
+	journal *Journal
+	tx      *transaction
+	began   time.Time
+}
+
+// StartBulk begins a transaction that End has to end.
+func (j *Journal) StartBulk(ctx context.Context) (*Bulk, error) {
+	tx, err := j.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", explainSQLite(j.path, err))
+	}
+	return &Bulk{journal: j, tx: tx, began: time.Now()}, nil
+}
+
+// Held is for how long nobody else could write.
+func (b *Bulk) Held() time.Duration { return time.Since(b.began) }
+
+// End keeps all that was recorded; or nothing of it if err, which it returns then,
+// is the error of something that was done meanwhile.
+func (b *Bulk) End(err error) error {
+	ended := b.journal.end(b.tx, err)
+	switch {
+	case ended == nil:
+		b.journal.changed()
+	case err == nil:
+		return fmt.Errorf("record: %w", explainSQLite(b.journal.path, ended))
+	}
+	return ended
+}
+
+// Record is Journal.Record. After an error there is nothing to do but End.
+func (b *Bulk) Record(account string, w Witnessed) (Recorded, error) {
+	recorded, err := b.record(account, w)
+	if err != nil {
+		return Recorded{}, fmt.Errorf("record: %w", explainSQLite(b.journal.path, err))
+	}
+	return recorded, nil
+}
+
+func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error) {
+	j, tx := b.journal, b.tx
+	id, err := j.account(tx, account)
+	if err != nil {
+		return recorded, err
+	}
+	if w.Batch != 0 {
+		if err := stands(tx, w.Batch); err != nil {
+			return recorded, err
+		}
+	}
+	r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch, outcomes: make([]Outcome, len(w.Reports))}
+	if r.catalogue, err = j.catalogue(tx); err != nil {
+		return recorded, err
+	}
+	if w.Page != nil {
+		if recorded.Gap, err = r.turnPage(w.Page, w.Reports); err != nil {
+			return recorded, err
+		}
+	}
+	if err := r.store(w.Reports, w.Items); err != nil {
+		return recorded, err
+	}
+	if err := r.derive(); err != nil {
+		return recorded, err
+	}
+	if w.Playback != nil {
+		if _, err := tx.exec("UPDATE account SET playback = ? WHERE id = ?", w.Playback, id); err != nil {
+			return recorded, fmt.Errorf("store what is open: %w", err)
+		}
+	}
+	recorded.Outcomes, recorded.Plays = r.outcomes, r.plays
 	return recorded, nil
 }
 

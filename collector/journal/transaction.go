@@ -25,24 +25,46 @@ func (j *Journal) write(ctx context.Context, do func(*transaction) error) error 
 	if err := j.quietly(ctx, do); err != nil {
 		return err
 	}
+	j.changed()
+	return nil
+}
+
+// changed wakes whoever waits for new entries of the outbox.
+func (j *Journal) changed() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	close(j.wake)
 	j.wake = make(chan struct{})
-	return nil
 }
 
 // quietly runs do in one transaction on the only writing connection.
 func (j *Journal) quietly(ctx context.Context, do func(*transaction) error) error {
+	tx, err := j.begin(ctx)
+	if err != nil {
+		return err
+	}
+	return j.end(tx, do(tx))
+}
+
+// begin begins a transaction on the only writing connection, which end has to end.
+func (j *Journal) begin(ctx context.Context) (*transaction, error) {
 	select {
 	case j.writing <- struct{}{}:
-		defer func() { <-j.writing }()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	tx := &transaction{ctx: ctx, conn: j.writer, prepared: j.prepared, inserters: j.inserters}
-	err := tx.run("BEGIN IMMEDIATE", do)
-	if err != nil {
+	if err := tx.begin("BEGIN IMMEDIATE"); err != nil {
+		<-j.writing
+		return nil, err
+	}
+	return tx, nil
+}
+
+// end commits what begin has begun, or rolls it back if there is an error already.
+func (j *Journal) end(tx *transaction, err error) error {
+	defer func() { <-j.writing }()
+	if err = tx.end(err); err != nil {
 		j.known = nil // has what was rolled back
 	}
 	return err
@@ -56,31 +78,40 @@ func (j *Journal) read(ctx context.Context, look func(*transaction) error) error
 	}
 	defer conn.Close()
 	tx := &transaction{ctx: ctx, conn: conn}
-	return tx.run("BEGIN", look)
+	if err := tx.begin("BEGIN"); err != nil {
+		return err
+	}
+	return tx.end(look(tx))
 }
 
-func (t *transaction) run(begin string, do func(*transaction) error) error {
-	// A context that ends must not leave the connection inside a transaction.
-	rollback := func() error {
-		_, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
-		return err
-	}
-	if _, err := t.conn.ExecContext(t.ctx, begin); err != nil {
-		_ = rollback() // if the context ended just behind it, the transaction has begun
+func (t *transaction) begin(how string) error {
+	if _, err := t.conn.ExecContext(t.ctx, how); err != nil {
+		t.rollback() // if the context ended just behind it, the transaction has begun
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := do(t); err != nil {
-		// SQLite has rolled back by itself after some errors (disk full): then
-		// there is nothing to roll back, and only the first error matters.
-		_ = rollback()
+	return nil
+}
+
+// end commits, or rolls back if there is an error already.
+func (t *transaction) end(err error) error {
+	if err != nil {
+		t.rollback()
 		return err
 	}
-	// Nor does it end a commit: the caller would be told that it failed if it did not.
+	// A context that ends does not end a commit: the caller would be told that it
+	// failed if it did not.
 	if _, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), "COMMIT"); err != nil {
-		_ = rollback() // likewise
+		t.rollback()
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// rollback leaves the connection outside of a transaction, also if the context has
+// ended. SQLite has rolled back by itself after some errors (disk full): then there
+// is nothing to roll back, and only the first error matters.
+func (t *transaction) rollback() {
+	_, _ = t.conn.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
 }
 
 // statement returns the prepared statement, nil if there is to be none.
