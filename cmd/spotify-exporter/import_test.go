@@ -172,7 +172,7 @@ func TestImportOfHistoryA(t *testing.T) {
 	if *first.First != "2013-04-16T06:56:15.000Z" || *first.Batch != 1 {
 		t.Errorf("first play %s, batch %d", *first.First, *first.Batch)
 	}
-	for _, say := range []string{"138 rows do not say what was played", "16,581  Spotify Extended Streaming History/Streaming_History_Audio_2013-2020_0.json (extended history)", "41,418"} {
+	for _, say := range []string{"Rows that do not say what was played (removed titles, local files): 138.", "16,581  Spotify Extended Streaming History/Streaming_History_Audio_2013-2020_0.json (extended history)", "41,418"} {
 		if !strings.Contains(sheet, say) {
 			t.Errorf("the balance sheet does not say %q:\n%s", say, sheet)
 		}
@@ -528,6 +528,59 @@ func TestImportOfBadInput(t *testing.T) {
 	}
 }
 
+// Which rows of a damaged zip are true cannot be told: with one of them kept, the
+// zip that is fetched again would double a play.
+func TestImportOfADamagedZip(t *testing.T) {
+	setEnvironment(t, nil)
+	export, truth := generated(t, 2_000)
+	content, err := os.ReadFile(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same again, stored as it is, with one digit changed.
+	var bent bytes.Buffer
+	writer := zip.NewWriter(&bent)
+	for _, file := range archive.File {
+		r, err := file.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := &zip.FileHeader{Name: file.Name, CRC32: file.CRC32, CompressedSize64: uint64(len(rows)), UncompressedSize64: uint64(len(rows))}
+		w, err := writer.CreateRaw(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := bytes.Index(rows, []byte(`"ms_played": 1`)); at >= 0 {
+			rows[at+len(`"ms_played": `)] = '9'
+		}
+		if _, err := w.Write(rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged.zip")
+	writeFile(t, damaged, bent.String())
+	if _, errs := command(t, exitFailed, "import", damaged); !strings.Contains(errs, "the zip is damaged: fetch it again") || !strings.Contains(errs, "nothing of it was kept: import 1 is taken back") {
+		t.Errorf("%s", errs)
+	}
+	if left := recordedPlays(t); len(left) > 0 {
+		t.Errorf("%d plays of it were kept", len(left))
+	}
+	if got, _ := runImport(t, export); got.Stored != truth.Plays || got.Known != 0 {
+		t.Errorf("fetched again: %+v", got)
+	}
+}
+
 func TestImportOfAFileThatBreaksOff(t *testing.T) {
 	setEnvironment(t, nil)
 	dir := t.TempDir()
@@ -660,14 +713,14 @@ func TestImportOntoAFullDisk(t *testing.T) {
 		mount -o remount,size=100m "$DATA_DIR"
 		env "$1" "$0" import --json "$2" 2>/dev/null` // env: the shell drops a variable whose name is none for it
 	says := withSmallDisk(t, script, export)
-	for _, want := range []string{export + ": ", ".json, row ", "the disk is full", "import --undo 1", "exit 1\n", "incomplete"} {
+	for _, want := range []string{export + ": ", ".json, row 1: ", "the disk is full", "nothing has been stored", "exit 1\n", "incomplete"} {
 		if !strings.Contains(says, want) {
 			t.Errorf("it does not say %q:\n%s", want, says)
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(says), "\n")
 	var again balance
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &again); err != nil || again.Known == 0 || again.Known+again.Stored != truth.Plays {
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &again); err != nil || again.Known+again.Stored != truth.Plays {
 		t.Errorf("with space again: %+v (%v)\n%s", again, err, says)
 	}
 }

@@ -51,7 +51,6 @@ func (i *importing) run(ctx context.Context) error {
 			continue
 		}
 		if len(i.reports) == 0 && i.bulk == nil {
-			i.stored = i.balance.Rows - 1
 			i.at = fmt.Sprintf("%s, row %d", i.balance.files[row.File].Name, row.Index)
 		}
 		i.reports = append(i.reports, row.Report)
@@ -124,6 +123,7 @@ func (i *importing) store(ctx context.Context) error {
 	if err != nil {
 		return i.failed(ctx, err)
 	}
+	i.stored = i.balance.Rows
 	i.pace.pause(ctx, held)
 	return nil
 }
@@ -188,7 +188,7 @@ func (i *importing) interrupted() error {
 
 // goOn says what to do about an import that is not complete.
 func (i *importing) goOn() string {
-	if i.batch == 0 {
+	if i.stored == 0 {
 		return "nothing has been stored"
 	}
 	return fmt.Sprintf("what came before is stored, as import %d: run the same import again to go on, nothing is stored twice, or take it back with import --undo %d", i.batch, i.batch)

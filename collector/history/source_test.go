@@ -3,13 +3,16 @@ package history_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/history"
 	"github.com/spotify-exporter/spotify-exporter/collector/history/historytest"
@@ -86,6 +89,7 @@ func TestBadInput(t *testing.T) {
 		{file("lastfm.json", `[{"artist": {"#text": "A"}, "name": "N", "date": {"uts": "1"}}]`), `first row has "artist", "name", "date"`},
 		{file("apple.json", `[{"Song Name": "N", "Play Duration Milliseconds": 1}]`), "not a Spotify streaming history"},
 		{file("numbers.json", `[1, 2]`), "the first row is not a JSON object"},
+		{file("utf16.json", "\xff\xfe[\x00"), "is written in UTF-16"},
 		{file("list.json", `[]`), "the export is empty: no play in 1 file"},
 		{archive("list.zip", entry{name: "a/endsong_0.json", content: "[\n]"}, entry{name: "a/endsong_1.json", content: "{ }"}), "the export is empty: no play in 2 files"},
 		{file("cut.json", `[{"ts":"2024-05-01T10:0`), "ends in the middle"},
@@ -143,6 +147,8 @@ func TestErrorsInTheMiddle(t *testing.T) {
 		{name: "long", content: "[" + two + `,{"ts":"` + strings.Repeat("x", 2<<20) + `"}]`, want: "more than 1048576 bytes"},
 		{name: "checksum", content: "[" + two + "]", want: "damaged",
 			change: func(h *zip.FileHeader) { h.CRC32 = 1 }},
+		{name: "a comma that damage has taken", content: "[" + two + minimal + strings.Repeat(","+minimal, 5_000) + "]", want: "damaged",
+			change: func(h *zip.FileHeader) { h.CRC32 = 1 }},
 		{name: "longer than it says", content: "[" + two + "]" + strings.Repeat(" ", 200_000), want: "something else than it says",
 			change: func(h *zip.FileHeader) { h.UncompressedSize64 -= 100_000 }},
 		{name: "shorter than it says", content: "[" + two + "]", want: "ends in the middle",
@@ -192,6 +198,55 @@ func TestLinksOutOfAFolderAreNotFollowed(t *testing.T) {
 	if e, err := history.Open(t.Context(), []string{filepath.Join(dir, "in")}, nil, history.Options{}); err == nil {
 		e.Close()
 		t.Error("a link out of the folder was followed")
+	} else if !strings.Contains(err.Error(), "endsong_1.json: is a link to something outside") {
+		t.Error(err)
+	}
+}
+
+func TestTheFirstRowMayBeABadOne(t *testing.T) {
+	path := write(t, t.TempDir(), "endsong_0.json", []byte("[5, null, "+minimal+"]"))
+	var reasons []history.Reason
+	for row, err := range open(t, path).Rows(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons = append(reasons, row.Reason)
+	}
+	if !slices.Equal(reasons, []history.Reason{history.BadRow, history.BadRow, ""}) {
+		t.Errorf("got %q", reasons)
+	}
+}
+
+// Whoever waits for standard input can be told to stop.
+func TestStandardInputThatDoesNotCome(t *testing.T) {
+	stdin, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := history.Open(ctx, []string{"-"}, stdin, history.Options{TempDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFilesThatAdjoin(t *testing.T) {
+	path := write(t, t.TempDir(), "a.zip", makeZip(t,
+		entry{name: "x/Streaming_History_Audio_2013-2020_0.json", content: "[" + minimal + "]"},
+		entry{name: "x/Streaming_History_Audio_2020_10.json", content: "[" + minimal + "]"},
+		entry{name: "x/Streaming_History_Video_2018-2024.json", content: "[" + minimal + "]"},
+		entry{name: "y/Streaming_History_Audio_2013_1 (1).json", content: "[" + minimal + "]"}))
+	given := write(t, t.TempDir(), "StreamingHistory3.json", []byte("["+minimal+"]"))
+	unnamed := write(t, t.TempDir(), "mine_4.json", []byte("["+minimal+"]"))
+	var got []string
+	for _, f := range open(t, path, given, unnamed).Files() {
+		_, series, _ := strings.Cut(f.Series, "a.zip: ")
+		if series == "" && f.Series != "" {
+			series = filepath.Base(f.Series)
+		}
+		got = append(got, fmt.Sprint(series, " ", f.Number))
+	}
+	want := []string{"x/streaming_history_audio_ 0", "y/streaming_history_audio_ 1", "x/streaming_history_audio_ 10", "x/streaming_history_video_ 2024", "streaminghistory 3", " 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -1,7 +1,9 @@
 package journal_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -115,6 +117,88 @@ func TestUndoOfTheFirstOfTwoImportsLeavesTheSecond(t *testing.T) {
 	}
 }
 
+// An import may still run when somebody takes it back, and an undo may be broken off:
+// nothing is added to it from its beginning on.
+func TestNothingIsAddedToAnImportThatIsTakenBack(t *testing.T) {
+	j := open(t, journal.Options{})
+	var reports []journal.Report
+	for n := range 20 {
+		reports = append(reports, inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000))
+	}
+	id, err := j.StartBatch(t.Context(), "me", "my_spotify_data.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(reports []journal.Report) error {
+		_, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: reports, Batch: id})
+		return err
+	}
+	if err := add(reports[:10]); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = j.UndoBatch(ctx, id, func(done int64, _ time.Duration) int {
+		if done == 10 {
+			cancel()
+		}
+		return 5
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("broken off: %v", err)
+	}
+	if err := add(reports[10:]); !errors.Is(err, journal.ErrNoBatch) {
+		t.Errorf("recorded while it is taken back: %v", err)
+	}
+	if _, err := j.EndBatch(t.Context(), id, "{}", covers(reports)); !errors.Is(err, journal.ErrNoBatch) {
+		t.Errorf("ended while it is taken back: %v", err)
+	}
+	if batches, err := j.Batches(t.Context()); err != nil || !batches[0].Undoing || !batches[0].UndoneAt.IsZero() {
+		t.Errorf("broken off: %+v (%v)", batches, err)
+	}
+	if err := j.UndoBatch(t.Context(), id, nil); err != nil {
+		t.Fatal(err)
+	}
+	if left := plays(t, j); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// A bulk is kept as a whole, or not at all.
+func TestBulk(t *testing.T) {
+	j := open(t, journal.Options{})
+	report := func(n int) journal.Witnessed {
+		return journal.Witnessed{Reports: []journal.Report{inHistory(song(n), noon.Add(time.Duration(n)*3*time.Minute), 180_000)}}
+	}
+	for _, failure := range []error{errors.New("the rest cannot be read"), nil} {
+		wake := j.Wake()
+		bulk, err := j.StartBulk(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 5 {
+			if recorded, err := bulk.Record("me", report(n)); err != nil || recorded.Outcomes[0] != journal.New {
+				t.Fatal(recorded, err)
+			}
+		}
+		if err := bulk.End(failure); err != failure {
+			t.Errorf("End(%v): %v", failure, err)
+		}
+		select {
+		case <-wake:
+			if failure != nil {
+				t.Error("nothing was kept, and somebody is woken")
+			}
+		default:
+			if failure == nil {
+				t.Error("nobody is woken")
+			}
+		}
+		if got := len(plays(t, j)); failure != nil && got != 0 || failure == nil && got != 5 {
+			t.Errorf("End(%v) leaves %d plays", failure, got)
+		}
+	}
+}
+
 func TestAnImportClosesTheGapsThatItCoversAndUndoOpensThem(t *testing.T) {
 	j := open(t, journal.Options{})
 	page := func(from int) []journal.Report {
@@ -154,7 +238,14 @@ func TestAnImportClosesTheGapsThatItCoversAndUndoOpensThem(t *testing.T) {
 	if gaps, err := j.Gaps(t.Context(), "me"); err != nil || gaps[0].Open() {
 		t.Errorf("after the import: %+v (%v)", gaps, err)
 	}
-	for _, batch := range []int64{half, id} {
+	again := importReports(t, j, missing...)
+	if err := j.UndoBatch(t.Context(), id, nil); err != nil {
+		t.Fatal(err)
+	}
+	if gaps, err := j.Gaps(t.Context(), "me"); err != nil || gaps[0].ClosedBy != fmt.Sprintf("import %d", again) {
+		t.Errorf("another import covers it as well: %+v (%v)", gaps, err)
+	}
+	for _, batch := range []int64{half, again} {
 		if err := j.UndoBatch(t.Context(), batch, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,7 +23,7 @@ type catalogue struct {
 	lastItem int64
 	lastFact int64
 	// rekeyed are the items that may now be one with others, or no longer; changed
-	// are all that have changed; former are titles that have.
+	// are all that have changed; former are the classes of those that are in another one.
 	rekeyed, changed []*itemRow
 	former           map[*itemRow]string
 }
@@ -33,6 +34,7 @@ type knownItems struct {
 	items   map[int64]*itemRow
 	byName  map[string]*itemRow  // by identity
 	facts   map[int64][]*factRow // by item; all of an item or no entry
+	aliases map[string]string    // classes of titles that are not called like them
 	turn    int64                // of the transaction that uses it now
 }
 
@@ -96,7 +98,7 @@ func newKnownItems() *knownItems {
 // used returns what is known of the items that the last transaction has used.
 func (k *knownItems) used() *knownItems {
 	u := newKnownItems()
-	u.version, u.turn = k.version, k.turn
+	u.version, u.turn, u.aliases = k.version, k.turn, k.aliases
 	for id, row := range k.items {
 		if row.turn != k.turn {
 			continue
@@ -117,8 +119,12 @@ func (j *Journal) catalogue(tx *transaction) (*catalogue, error) {
 	}
 	switch {
 	case j.known == nil || j.known.version != version:
+		aliases, err := readAliases(tx)
+		if err != nil {
+			return nil, err
+		}
 		j.known = newKnownItems()
-		j.known.version = version
+		j.known.version, j.known.aliases = version, aliases
 	case len(j.known.items) > mostKnown:
 		j.known = j.known.used()
 	}
@@ -162,6 +168,7 @@ func (c *catalogue) learn(said []learned) error {
 	newFacts := c.tx.inserter("INSERT OR ROLLBACK INTO fact", "id, item, source, digest, seen_ms, content")
 	fresh := map[*itemRow]bool{}   // made here
 	unclear := map[*itemRow]bool{} // to be resolved anew
+	var recorded []*itemRow        // made here, with the ISRC of a recording
 	for i := range said {
 		s := &said[i]
 		identity := itemIdentity(&s.item)
@@ -170,6 +177,10 @@ func (c *catalogue) learn(said []learned) error {
 			c.lastItem++
 			row = &itemRow{id: c.lastItem, Item: s.item}
 			row.setKeys()
+			row.class = c.class(row.title)
+			if row.ISRC != "" {
+				recorded = append(recorded, row)
+			}
 			c.items[row.id], c.byName[identity] = row, row
 			fresh[row] = true
 			if err := items.add(row.values()...); err != nil {
@@ -221,6 +232,9 @@ func (c *catalogue) learn(said []learned) error {
 	if err := newFacts.flush(); err != nil {
 		return fmt.Errorf("store fact: %w", err)
 	}
+	if err := c.classify(recorded); err != nil {
+		return err
+	}
 	return c.resolve(unclear)
 }
 
@@ -241,14 +255,7 @@ func (c *catalogue) forget(facts []int64) error {
 	unclear := map[*itemRow]bool{}
 	for _, id := range left {
 		delete(c.facts, id)
-		var known bool
-		if err := c.tx.get("SELECT EXISTS (SELECT 1 FROM fact WHERE item = ?)", []any{id}, []any{&known}); err != nil {
-			return fmt.Errorf("forget facts: %w", err)
-		}
-		// An item without facts has no reports either; it is kept for its id.
-		if known {
-			unclear[c.item(id)] = true
-		}
+		unclear[c.item(id)] = true
 	}
 	if err := c.loadItems(); err != nil {
 		return err
@@ -346,8 +353,10 @@ func (c *catalogue) readFacts(items []int64) error {
 
 // resolve derives items from their facts anew and stores those that change.
 func (c *catalogue) resolve(items map[*itemRow]bool) error {
+	var retitled []*itemRow
 	for row := range items {
 		var resolved itemRow
+		titles := map[string]bool{}
 		first := true
 		err := c.tx.each("SELECT content FROM fact WHERE item = ? ORDER BY source, seen_ms DESC, digest", []any{row.id}, func(rows *sql.Rows) error {
 			var content sql.RawBytes
@@ -363,13 +372,23 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 			} else {
 				resolved.fill(&fact)
 			}
+			titles[Fold(fact.Name)] = true
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("read facts of item %d: %w", row.id, err)
 		}
-		resolved.id, resolved.turn = row.id, row.turn
+		if first {
+			// Without facts it has no reports either. It is kept for its id, and is a
+			// reason for nothing any more.
+			resolved.Item = row.Item
+			resolved.ISRC = ""
+		}
+		resolved.id, resolved.turn, resolved.class = row.id, row.turn, row.class
 		resolved.setKeys()
+		delete(titles, "")
+		delete(titles, resolved.title)
+		resolved.otherTitles = slices.Sorted(maps.Keys(titles))
 		if sameValues(resolved.values(), row.values()) {
 			continue
 		}
@@ -378,10 +397,10 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 			return err
 		}
 		if moves {
-			c.rekeyed = append(c.rekeyed, row)
+			c.rekey(row)
 		}
-		if row.titleKey != resolved.titleKey {
-			c.former[row] = row.titleKey
+		if row.title != resolved.title || row.ISRC != resolved.ISRC || !slices.Equal(row.otherTitles, resolved.otherTitles) {
+			retitled = append(retitled, row)
 		}
 		if err := c.dirtyTotals(row); err != nil { // those of the old keys
 			return err
@@ -394,32 +413,32 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 			return fmt.Errorf("store item: %w", err)
 		}
 	}
-	return nil
+	return c.classify(retitled)
 }
 
-// titles are the folded title of an item and the one that it had before.
-func (c *catalogue) titles(row *itemRow) []string {
-	if former, ok := c.former[row]; ok {
-		return []string{row.titleKey, former}
+// classes are the class of an item's titles and the one that it had before.
+func (c *catalogue) classes(row *itemRow) []string {
+	if former, ok := c.former[row]; ok && former != row.class {
+		return []string{row.class, former}
 	}
-	return []string{row.titleKey}
+	return []string{row.class}
 }
 
 // moves tells whether the change of an item may change which reports are one play
-// (see sameSong), or an estimate made of its length.
+// (see sameSong), if it stays in its class, or an estimate made of its length.
 func (c *catalogue) moves(old, resolved *itemRow) (bool, error) {
 	if old.Kind != resolved.Kind {
 		return true, nil
 	}
 	longer := old.DurationMS != resolved.DurationMS
-	if !longer && old.titleKey == resolved.titleKey && old.ISRC == resolved.ISRC &&
+	if !longer && old.title == resolved.title && old.ISRC == resolved.ISRC && slices.Equal(old.otherTitles, resolved.otherTitles) &&
 		slices.Equal(old.Artists, resolved.Artists) && slices.Equal(old.AlbumArtists, resolved.AlbumArtists) {
 		return false, nil
 	}
 	var matters bool
-	err := c.tx.get(`SELECT EXISTS (SELECT 1 FROM item WHERE title_key IN (?1, ?2) AND id <> ?3)
-		OR ?4 AND EXISTS (SELECT 1 FROM play WHERE item = ?3 AND ms_source = ?5)`,
-		[]any{old.titleKey, resolved.titleKey, old.id, longer, Estimated}, []any{&matters})
+	err := c.tx.get(`SELECT EXISTS (SELECT 1 FROM item WHERE title_key = ?1 AND id <> ?2)
+		OR ?3 AND EXISTS (SELECT 1 FROM play WHERE item = ?2 AND ms_source = ?4)`,
+		[]any{old.class, old.id, longer, Estimated}, []any{&matters})
 	if err != nil {
 		return false, fmt.Errorf("read catalogue: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 func (j *Journal) Wipe(ctx context.Context) error {
 	return j.quietly(ctx, func(tx *transaction) error {
 		j.known = nil
-		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "batch", "account", "request", "quota"} {
+		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "alias", "coverage", "batch", "account", "request", "quota"} {
 			if _, err := tx.exec("DELETE FROM " + table); err != nil {
 				return err
 			}
@@ -63,6 +63,7 @@ func Derive(reports []Report, together int) int {
 			if items[identity] == nil {
 				items[identity] = &itemRow{id: int64(len(items)), Item: reports[i].Item}
 				items[identity].setKeys()
+				items[identity].class = items[identity].title
 			}
 			rows = append(rows, newReportRow(&reports[i], items[identity], 0))
 		}

@@ -7,7 +7,7 @@ import (
 
 // How reports become plays.
 //
-// The reports of one account and one title whose times touch are a chain; the
+// The reports of one account and one title (titles.go) whose times touch are a chain; the
 // plays of a chain are a function of its reports alone, in whatever order they
 // came:
 //
@@ -164,7 +164,8 @@ func (r *reportRow) window() (from, until int64) {
 	case AccountData: // the minute's start
 		return r.endedMS, r.endedMS + 59_999
 	default: // not before it was seen last
-		return max(r.endedMS-r.endedErrorMS, r.seenMS-finishMS), r.endedMS + r.endedErrorMS
+		from = max(r.endedMS-r.endedErrorMS, r.seenMS-finishMS)
+		return from, max(from, r.endedMS+r.endedErrorMS)
 	}
 }
 
@@ -232,16 +233,19 @@ func (r *reportRow) uploadedMS() int64 { return cmp.Or(r.stampMS, r.endedMS) }
 
 // sameSong tells whether two items may be one: the same uri; two uris of one
 // recording (Spotify relinks tracks by market and over the years); or names only,
-// on either side, that agree. Titles are compared before: both are in one chain.
+// on either side, that agree.
 func (i *itemRow) sameSong(other *itemRow) bool {
 	if i == other {
 		return true
 	}
-	if i.Kind != other.Kind || i.titleKey == "" {
+	if i.Kind != other.Kind {
 		return false
 	}
 	if i.ISRC != "" && i.ISRC == other.ISRC {
 		return true
+	}
+	if !i.sharesTitle(other) {
+		return false
 	}
 	if i.DurationMS != 0 && other.DurationMS != 0 && abs(i.DurationMS-other.DurationMS) > durationMS {
 		return false

@@ -55,6 +55,8 @@ func TestMerge(t *testing.T) {
 	unknown := journal.Item{}
 	remaster := other(song(2), func(i *journal.Item) { i.Name, i.DurationMS = "Song 1", 200_000 })
 	relinked := other(song(2), func(i *journal.Item) { i.Name, i.ISRC = "Song 1", song(1).ISRC })
+	remastered := other(song(2), func(i *journal.Item) { i.Name, i.ISRC = "Song 1 - Remastered 2011", song(1).ISRC })
+	live := other(song(2), func(i *journal.Item) { i.Name = "Song 1 - Live" })
 	sameNames := other(song(2), func(i *journal.Item) { i.Name, i.DurationMS = "Song 1", 181_000 })
 	renamed := other(song(2), func(i *journal.Item) {
 		i.Name = "Song 1"
@@ -156,6 +158,16 @@ func TestMerge(t *testing.T) {
 		{"two uris of one recording", []journal.Report{
 			looked(relinked, at("12:03:00"), 180_000, 5*time.Second), listed(song(1), at("12:03:01")),
 		}, []string{"12:03:01.000 1 180000 playback+recently_played"}},
+		{"two uris of one recording, called differently", []journal.Report{
+			looked(remastered, at("12:03:00"), 180_000, 5*time.Second), listed(song(1), at("12:03:01")), inHistory(other(song(1), func(i *journal.Item) { i.ISRC = "" }), at("12:03:01"), 180_000),
+		}, []string{"12:03:01.000 1 180000 playback+recently_played+extended_history"}},
+		{"one uri, called differently, and the account data of it", []journal.Report{
+			listed(other(song(1), func(i *journal.Item) { i.Name = "Song 1 - Remastered 2011" }), at("12:03:30")), inHistory(song(1), at("12:03:30"), 180_000), inAccountData(song(1), at("12:03:30"), 180_000),
+		}, []string{"12:03:30.000 1 180000 recently_played+extended_history+account_data"}},
+		{"a song and another version of it, by one artist", []journal.Report{
+			listed(song(1), at("12:03:00")), listed(other(song(1), func(i *journal.Item) { i.Name = "Song 1 - Remastered 2011" }), at("12:10:00")),
+			looked(live, at("12:03:02"), 180_000, 5*time.Second), inAccountData(other(song(1), func(i *journal.Item) { i.Name = "Song 1 - Live" }), at("12:20:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 recently_played", "12:03:02.000 2 180000 playback", "12:10:00.000 1 180000 recently_played", "12:20:00.000 Song 1 - Live 180000 account_data"}},
 		{"two uris of the same names and length", []journal.Report{
 			inHistory(sameNames, at("12:03:01"), 180_000), listed(song(1), at("12:03:01")),
 		}, []string{"12:03:01.000 1 180000 recently_played+extended_history"}},

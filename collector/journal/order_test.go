@@ -118,8 +118,13 @@ func tell(random *rand.Rand, end time.Time) []told {
 			item.Name = "Song 0" // another uri of one song
 		}
 		item.DurationMS = []int64{40_000, 180_000, 0}[random.IntN(3)]
-		if random.IntN(2) == 0 {
+		switch random.IntN(8) {
+		case 0, 1, 2, 3:
 			item.ISRC = ""
+		case 4:
+			item.ISRC = song(0).ISRC // another uri of one recording
+		case 5:
+			item.Name += " - Remastered" // called otherwise
 		}
 		switch random.IntN(12) {
 		case 0:
@@ -136,7 +141,10 @@ func tell(random *rand.Rand, end time.Time) []told {
 		if random.IntN(3) != 0 {
 			r := inHistory(item, end, ms)
 			r.Incognito = new(private)
-			switch random.IntN(8) {
+			switch random.IntN(9) {
+			case 8: // with a pause
+				r.StartedAt = r.StartedAt.Add(-[]time.Duration{time.Minute, 12 * time.Minute, 3 * time.Hour}[random.IntN(3)])
+				add(account, r)
 			case 0: // collected long ago: the time of the upload is told
 				r.Stamp = r.EndedAt.Add([]time.Duration{5 * time.Hour, 20 * 24 * time.Hour}[random.IntN(2)])
 				add(account, r)
@@ -167,6 +175,15 @@ func tell(random *rand.Rand, end time.Time) []told {
 			if random.IntN(4) == 0 && ms > 30_000 {
 				half := time.Duration(ms/2) * time.Millisecond
 				r.Break = journal.Break{From: end.Add(-half - pause), Until: end.Add(-half), MSPlayed: ms / 2, MSMore: []int64{0, 3_000}[random.IntN(2)]}
+			}
+			if random.IntN(4) == 0 { // and the first part of it, or what was seen paused
+				first := r
+				first.StartedAt, first.EndedAt, first.MSPlayed = end.Add(-2*pause), end.Add(-pause), ms/2
+				first.SeenAt, first.SeenMSPlayed, first.SeenMSLeft = first.EndedAt.Add(-time.Second), ms/2, ms/2
+				if random.IntN(2) == 0 {
+					first.SeenStillAt = first.SeenAt.Add(pause / 2)
+				}
+				add(account, first)
 			}
 			add(account, r)
 		}

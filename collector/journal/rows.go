@@ -110,24 +110,28 @@ func (c *circumstances) compare(other *circumstances) int {
 type itemRow struct {
 	id int64
 	Item
-	uri                                    string // as stored: the same for all items without one
-	titleKey, songKey, artistKey, albumKey string
-	turn                                   int64 // of the last transaction that has used it
+	uri                          string   // as stored: the same for all items without one
+	class                        string   // of its titles, see titles.go
+	title                        string   // folded
+	otherTitles                  []string // folded, that it was called as well, in order
+	songKey, artistKey, albumKey string
+	turn                         int64 // of the last transaction that has used it
 }
 
-const itemColumns = "item.id, item.kind, item.uri, item.title_key, item.song_key, item.artist_key, item.album_key, item.name, item.artists, item.album, item.album_id, item.album_artists, item.isrc, item.release_date, item.duration_ms, item.explicit, item.image_url"
+const itemColumns = "item.id, item.kind, item.uri, item.title_key, item.song_key, item.artist_key, item.album_key, item.name, item.artists, item.album, item.album_id, item.album_artists, item.isrc, item.release_date, item.duration_ms, item.explicit, item.image_url, item.other_titles"
 
 // itemScan reads an itemRow from its columns.
 type itemScan struct {
 	row                   itemRow
 	artists, albumArtists string
 	explicit              answer
+	otherTitles           string
 }
 
 func (s *itemScan) targets() []any {
-	return []any{&s.row.id, &s.row.Kind, &s.row.uri, &s.row.titleKey, &s.row.songKey, &s.row.artistKey, &s.row.albumKey,
+	return []any{&s.row.id, &s.row.Kind, &s.row.uri, &s.row.class, &s.row.songKey, &s.row.artistKey, &s.row.albumKey,
 		&s.row.Name, &s.artists, &s.row.Album, &s.row.AlbumID, &s.albumArtists, &s.row.ISRC, &s.row.ReleaseDate,
-		&s.row.DurationMS, &s.explicit, &s.row.ImageURL}
+		&s.row.DurationMS, &s.explicit, &s.row.ImageURL, &s.otherTitles}
 }
 
 func (s *itemScan) item() (*itemRow, error) {
@@ -141,20 +145,23 @@ func (s *itemScan) item() (*itemRow, error) {
 	} else if row.AlbumArtists, err = decodeArtists(s.albumArtists); err != nil {
 		return nil, err
 	}
-	row.URI = row.uri
+	row.URI, row.title = row.uri, Fold(row.Name)
+	if s.otherTitles != "" {
+		row.otherTitles = strings.Split(s.otherTitles, "\n") // which no folded title has
+	}
 	row.Explicit = s.explicit.pointer()
 	return &row, nil
 }
 
-// setKeys derives the keys from the item.
+// setKeys derives the keys from the item, all but its class.
 func (i *itemRow) setKeys() {
 	i.uri = i.URI
-	i.titleKey, i.artistKey, i.albumKey, i.songKey = Fold(i.Name), i.ArtistKey(), i.AlbumKey(), i.SongKey()
+	i.title, i.artistKey, i.albumKey, i.songKey = Fold(i.Name), i.ArtistKey(), i.AlbumKey(), i.SongKey()
 }
 
 func (i *itemRow) values() []any {
-	return []any{i.id, i.Kind, i.uri, i.titleKey, i.songKey, i.artistKey, i.albumKey, i.Name, encodeArtists(i.Artists),
-		i.Album, i.AlbumID, encodeArtists(i.AlbumArtists), i.ISRC, i.ReleaseDate, i.DurationMS, answerOf(i.Explicit).column(), i.ImageURL}
+	return []any{i.id, i.Kind, i.uri, i.class, i.songKey, i.artistKey, i.albumKey, i.Name, encodeArtists(i.Artists),
+		i.Album, i.AlbumID, encodeArtists(i.AlbumArtists), i.ISRC, i.ReleaseDate, i.DurationMS, answerOf(i.Explicit).column(), i.ImageURL, strings.Join(i.otherTitles, "\n")}
 }
 
 // reportRow is a report as it is stored, times in ms.

@@ -76,7 +76,7 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 	var stored []int64
 	var near []*reportRow
 	for _, t := range touched {
-		for _, title := range r.catalogue.titles(t.item) {
+		for _, title := range r.catalogue.classes(t.item) {
 			s.follow(title, t)
 		}
 		if t.id == 0 {
@@ -168,8 +168,8 @@ func (s *surroundings) follow(title string, report *reportRow) {
 func (s *surroundings) followAll() {
 	byTitle := map[string][]span{}
 	for _, f := range s.reports {
-		if _, ok := s.chains[f.item.titleKey]; ok {
-			byTitle[f.item.titleKey] = append(byTitle[f.item.titleKey], f.reach())
+		if _, ok := s.chains[f.item.class]; ok {
+			byTitle[f.item.class] = append(byTitle[f.item.class], f.reach())
 		}
 	}
 	for title, spans := range byTitle {
@@ -238,7 +238,7 @@ func (s *surroundings) look(certainty certainty, reach span, titles []string) er
 func chains(reports []*reportRow) [][]*reportRow {
 	byTitle := map[string][]*reportRow{}
 	for _, r := range reports {
-		byTitle[r.item.titleKey] = append(byTitle[r.item.titleKey], r)
+		byTitle[r.item.class] = append(byTitle[r.item.class], r)
 	}
 	var all [][]*reportRow
 	for _, title := range slices.Sorted(maps.Keys(byTitle)) {
@@ -286,7 +286,7 @@ func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stal
 	stale = map[int64]bool{}
 	for _, t := range touched {
 		stale[t.play] = true
-		for _, title := range r.catalogue.titles(t.item) {
+		for _, title := range r.catalogue.classes(t.item) {
 			stirred[title] = append(stirred[title], t.reach())
 		}
 	}
@@ -294,7 +294,7 @@ func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stal
 	for again := true; again; {
 		again = false
 		waiting = slices.DeleteFunc(waiting, func(chain []*reportRow) bool {
-			if !slices.ContainsFunc(stirred[chain[0].item.titleKey], reachOf(chain).touches) &&
+			if !slices.ContainsFunc(stirred[chain[0].item.class], reachOf(chain).touches) &&
 				!slices.ContainsFunc(chain, func(x *reportRow) bool { return stale[x.play] }) {
 				return false
 			}

@@ -17,3 +17,12 @@ UPDATE batch SET undoing = 1 WHERE undone_ms <> 0;
 -- A play of the extended history that was paused reaches from its start, see merge.go.
 UPDATE report SET vague = 1 WHERE witness = 3 AND vague = 0 AND started_ms <> 0
 	AND ended_ms - started_ms - ms_played > 90000 AND ended_ms - started_ms > 600000;
+
+-- What else an item was called, folded, in lines; item.title_key is the class of all
+-- its titles, see titles.go.
+ALTER TABLE item ADD COLUMN other_titles TEXT NOT NULL DEFAULT '';
+CREATE INDEX item_isrc ON item (isrc) WHERE isrc <> '';
+CREATE TABLE alias (
+	title TEXT PRIMARY KEY,
+	class TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
