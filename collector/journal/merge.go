@@ -164,7 +164,10 @@ func (r *reportRow) window() (from, until int64) {
 	case AccountData: // the minute's start
 		return r.endedMS, r.endedMS + 59_999
 	default: // not before it was seen last
-		from = max(r.endedMS-r.endedErrorMS, r.seenMS-finishMS)
+		from = r.endedMS - r.endedErrorMS
+		if r.seenMS != 0 {
+			from = max(from, r.seenMS-finishMS)
+		}
 		return from, max(from, r.endedMS+r.endedErrorMS)
 	}
 }
