@@ -11,7 +11,7 @@ import (
 // million histories.
 func (j *Journal) Wipe(ctx context.Context) error {
 	return j.quietly(ctx, func(tx *transaction) error {
-		j.known = nil
+		j.known, j.queued = nil, nil
 		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "alias", "coverage", "batch", "account", "request", "quota"} {
 			if _, err := tx.exec("DELETE FROM " + table); err != nil {
 				return err

@@ -54,6 +54,7 @@ type Journal struct {
 	prepared  map[string]*sql.Stmt // on writer
 	inserters map[string]*inserter // likewise
 	known     *knownItems          // what the last transactions of writer knew of items, nil: nothing
+	queued    map[queuedTotal]bool // what Sent has queued and Take has not taken since
 
 	mu   sync.Mutex
 	wake chan struct{}

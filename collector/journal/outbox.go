@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,9 @@ func (j *Journal) Take(ctx context.Context, after int64, limit int) ([]Entry, er
 		var err error
 		if entries, err = j.due(tx, after, limit); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(entries, func(e Entry) bool { return e.Kind != EntryPlay }) {
+			j.queued = nil // some of it is on its way now
 		}
 		return j.fill(tx, entries)
 	})
@@ -149,6 +153,9 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 		return nil
 	}
 	err := j.quietly(ctx, func(tx *transaction) error {
+		if j.queued == nil {
+			j.queued = map[queuedTotal]bool{}
+		}
 		queues := map[string]*queue{}
 		var seqs []int64
 		for i := range entries {
@@ -178,6 +185,7 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 			return err
 		}
 		for _, q := range queues {
+			q.leaveOut(j.queued)
 			if err := q.flush(); err != nil {
 				return err
 			}
@@ -185,9 +193,36 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 		return nil
 	})
 	if err != nil {
+		j.queued = nil // has what was rolled back
 		return fmt.Errorf("clear outbox: %w", explainSQLite(j.path, err))
 	}
 	return nil
+}
+
+// queuedTotal is a total, or a year's ranking, that Sent has queued.
+type queuedTotal struct {
+	account int64
+	totalKey
+	year int
+}
+
+// leaveOut leaves out the totals that were queued before and still wait: they are
+// summed up when they are taken. A batch of an import names thousands of them.
+func (q *queue) leaveOut(queued map[queuedTotal]bool) {
+	for key := range q.keys {
+		if t := (queuedTotal{account: q.account, totalKey: key}); queued[t] {
+			delete(q.keys, key)
+		} else {
+			queued[t] = true
+		}
+	}
+	for year := range q.years {
+		if t := (queuedTotal{account: q.account, year: year}); queued[t] {
+			delete(q.years, year)
+		} else {
+			queued[t] = true
+		}
+	}
 }
 
 // Reject takes an entry that InfluxDB will never accept out of the way. It stays

@@ -301,3 +301,46 @@ func TestAYearEndsWhereTheListenerLives(t *testing.T) {
 		t.Errorf("after the move: %v", influx.ranked)
 	}
 }
+
+// A total that waits is summed up when it is taken, so it is queued once for all plays
+// before; one that is on its way is queued again.
+func TestATotalIsQueuedOnceUntilItIsTaken(t *testing.T) {
+	j := open(t, journal.Options{})
+	for n := range 4 {
+		record(t, j, inHistory(song(1), noon.Add(time.Duration(n)*5*time.Minute), 180_000))
+	}
+	some := func(after int64, limit int) []journal.Entry {
+		t.Helper()
+		entries, err := j.Take(t.Context(), after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+	totals := func(entries []journal.Entry) (seqs []int64, plays int64) {
+		for _, e := range entries {
+			if e.Kind == journal.EntryTrackTotal {
+				seqs, plays = append(seqs, e.Seq), e.Total.Plays
+			}
+		}
+		return seqs, plays
+	}
+	sent(t, j, some(0, 2)) // the account, and a play
+	record(t, j, inHistory(song(2), noon.Add(time.Hour), 180_000)) // queued behind the totals
+	first := some(0, 1)
+	ahead := some(first[0].Seq, 1)
+	sent(t, j, first)
+	flying := some(ahead[0].Seq, 100)
+	seqs, plays := totals(flying)
+	if len(seqs) != 1 || plays != 4 {
+		t.Fatalf("totals %v of %d plays", seqs, plays)
+	}
+	if last := flying[len(flying)-1]; last.Kind != journal.EntryPlay || last.Seq < seqs[0] {
+		t.Errorf("the total waited, and was queued again behind %+v", last)
+	}
+	sent(t, j, ahead) // while the total is on its way
+	sent(t, j, flying)
+	if again, _ := totals(take(t, j)); len(again) != 2 || again[0] <= seqs[0] { // of both songs
+		t.Errorf("on its way as %v, and queued again as %v", seqs, again)
+	}
+}
