@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +121,20 @@ func TestAPageTwiceAndPagesThatOverlapAddNothing(t *testing.T) {
 	record(t, j, page[4:]...)
 	if got := plays(t, j); len(got) != 10 {
 		t.Errorf("10 plays on overlapping pages made %d", len(got))
+	}
+}
+
+func TestAReportOfNobodyIsRefused(t *testing.T) {
+	j := open(t, journal.Options{})
+	for _, w := range []journal.Witness{0, 9} {
+		nobody := with(listed(song(2), noon), func(r *journal.Report) { r.Witness = w })
+		_, err := j.Record(t.Context(), "me", journal.Witnessed{Reports: []journal.Report{listed(song(1), noon), nobody}})
+		if want := fmt.Sprintf("report 1 names no witness (witness %d)", w); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if got := plays(t, j); len(got) != 0 {
+		t.Errorf("%d plays of what was refused", len(got))
 	}
 }
 

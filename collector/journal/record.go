@@ -108,6 +108,11 @@ func (b *Bulk) Record(account string, w Witnessed) (Recorded, error) {
 }
 
 func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error) {
+	for i := range w.Reports {
+		if !slices.Contains(Witnesses[:], w.Reports[i].Witness) {
+			return recorded, fmt.Errorf("report %d names no witness (%v)", i, w.Reports[i].Witness)
+		}
+	}
 	j, tx := b.journal, b.tx
 	id, err := j.account(tx, account)
 	if err != nil {
