@@ -23,6 +23,10 @@ const (
 	slowBackOff = 15 * time.Minute
 	// loginLook is how often the token file is looked at after the login was lost.
 	loginLook = 15 * time.Second
+	// aheadOfUs is how far ahead of our clock the end of a play may be. Of what ended
+	// later the device had the time wrong: it would hide for as long that nothing is
+	// recorded.
+	aheadOfUs = 5 * time.Minute
 	// stalePlayback is for how long the last look tells what plays now.
 	stalePlayback = 2 * longestIdle
 	// quietLog is how often the same failure is logged.
@@ -77,7 +81,7 @@ func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error)
 	for _, w := range journal.Witnesses {
 		p.state.Recorded[w] = 0
 	}
-	for play, err := range c.options.Journal.Plays(ctx, journal.Filter{Account: alias, Limit: 1}) {
+	for play, err := range c.options.Journal.Plays(ctx, journal.Filter{Account: alias, To: c.options.Clock.Now().Add(aheadOfUs), Limit: 1}) {
 		if err != nil {
 			return nil, err
 		}
@@ -267,6 +271,7 @@ func (p *poller) show(player *spotify.Player) {
 
 // recorded counts and tells what was recorded.
 func (p *poller) recorded(reports []journal.Report, r journal.Recorded) {
+	latest := p.options.Clock.Now().Add(aheadOfUs)
 	p.mu.Lock()
 	for i, outcome := range r.Outcomes {
 		if outcome == journal.New {
@@ -274,7 +279,7 @@ func (p *poller) recorded(reports []journal.Report, r journal.Recorded) {
 		}
 	}
 	for i := range r.Plays {
-		if ended := r.Plays[i].EndedAt; ended.After(p.state.LastListen) {
+		if ended := r.Plays[i].EndedAt; ended.After(p.state.LastListen) && ended.Before(latest) {
 			p.state.LastListen = ended
 		}
 	}

@@ -28,7 +28,7 @@ type AccountState struct {
 	Up          *bool
 	LastSuccess time.Time // of a poll
 	LastFailure error     // nil after a success
-	LastListen  time.Time // end of the newest play held
+	LastListen  time.Time // end of the newest play held that is not in the future
 	NextPoll    time.Time
 	NextReason  string // why then, in a few words
 

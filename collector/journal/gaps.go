@@ -10,12 +10,17 @@ import (
 	"time"
 )
 
+// aheadMS is how far ahead of our clock an end may be. Plays that ended later were
+// dated by a device whose clock is wrong: they tell nothing of how far the history
+// reaches.
+const aheadMS = 5 * 60_000
+
 // turnPage remembers a page of recently-played and tells whether it leaves a gap:
 // it is full, there was a page before, and it shares no play with what was held
 // of that witness. It runs before the page's reports are stored.
 func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
-	var lastMS, newestMS int64
-	err := r.tx.get("SELECT page_ms, page_newest_ms FROM account WHERE id = ?", []any{r.account}, []any{&lastMS, &newestMS})
+	var lastMS int64
+	err := r.tx.get("SELECT page_ms FROM account WHERE id = ?", []any{r.account}, []any{&lastMS})
 	if err != nil {
 		return nil, fmt.Errorf("read last page: %w", err)
 	}
@@ -25,39 +30,60 @@ func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 		if err != nil {
 			return nil, err
 		}
-		oldest, overlap := reports[0].EndedAt, false
+		ends := make([]int64, len(reports))
 		for i := range reports {
-			if reports[i].EndedAt.Before(oldest) {
-				oldest = reports[i].EndedAt
-			}
+			ends[i] = unixMilli(reports[i].EndedAt)
+		}
+		oldestMS, latestMS := slices.Min(ends), unixMilli(page.FetchedAt)+aheadMS
+		if oldestMS > latestMS { // all of them: it is our clock that is wrong
+			latestMS = slices.Max(ends)
+		}
+		overlap := false
+		for i := range reports {
+			// What is in the future stays on the page until then, whatever comes meanwhile.
 			_, known := held[reports[i].identity()]
-			overlap = overlap || known
+			overlap = overlap || known && ends[i] <= latestMS
 		}
-		from := newestMS
-		if from == 0 { // the pages so far were empty
-			from = lastMS
-		}
-		if !overlap && unixMilli(oldest) > from {
-			if gap, err = r.openGap(from, unixMilli(oldest)); err != nil {
+		if !overlap {
+			from, err := r.newestListed(latestMS)
+			if err != nil {
 				return nil, err
+			}
+			if from == 0 { // the pages so far were empty
+				from = lastMS
+			}
+			if oldestMS > from {
+				if gap, err = r.openGap(from, oldestMS); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	plays := make([]pagePlay, len(reports))
 	for i := range reports {
-		newestMS = max(newestMS, unixMilli(reports[i].EndedAt))
 		plays[i] = pagePlay{EndedMS: unixMilli(reports[i].EndedAt), URI: reports[i].Item.URI}
 	}
 	list, err := json.Marshal(plays)
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
-	_, err = r.tx.exec("UPDATE account SET page_ms = ?, page_newest_ms = ?, page_plays = ? WHERE id = ?",
-		unixMilli(page.FetchedAt), newestMS, string(list), r.account)
+	_, err = r.tx.exec("UPDATE account SET page_ms = ?, page_plays = ? WHERE id = ?", unixMilli(page.FetchedAt), string(list), r.account)
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
 	return gap, nil
+}
+
+// newestListed is the end of the newest play that any page has listed and that had
+// ended by then, 0 if there is none.
+func (r *recording) newestListed(byMS int64) (int64, error) {
+	var ended int64
+	err := r.tx.get("SELECT ended_ms FROM report WHERE account = ? AND witness = ? AND ended_ms <= ? ORDER BY ended_ms DESC LIMIT 1",
+		[]any{r.account, RecentlyPlayed, byMS}, []any{&ended})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read last page: %w", err)
+	}
+	return ended, nil
 }
 
 // pagePlay is a play as Spotify's page has it.

@@ -18,7 +18,7 @@ type State struct {
 	SizeBytes      int64                // of the file and its log
 	DiskFreeBytes  int64                // of the disk that it is on
 	OpenGaps       map[string]int64     // by account, for all accounts
-	LastListen     map[string]time.Time // end of the newest play, by account
+	LastListen     map[string]time.Time // end of the newest play that is not in the future, by account
 }
 
 // State counts.
@@ -34,7 +34,7 @@ func (j *Journal) State(ctx context.Context) (State, error) {
 		}
 		s.OldestPending = fromMilli(oldest)
 		rows, err := tx.query(`SELECT alias, (SELECT count(*) FROM gap WHERE gap.account = account.id AND closed_ms = 0),
-			coalesce((SELECT ended_ms FROM play WHERE play.account = account.id ORDER BY point_ns DESC LIMIT 1), 0) FROM account`)
+			coalesce((SELECT ended_ms FROM play WHERE play.account = account.id AND point_ns < ? ORDER BY point_ns DESC LIMIT 1), 0) FROM account`, (j.now()+aheadMS)*1_000_000)
 		if err != nil {
 			return err
 		}
