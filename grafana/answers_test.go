@@ -19,6 +19,9 @@ func TestEveryQueryAnswersItsPanel(t *testing.T) {
 			"New York": {account: "newyork", variables: map[string]string{"artist": "Großstadtgeflüster"}},
 			// Both of its ends are hours when clocks are moved in New York.
 			"eight months": {account: "newyork", from: "2023-03-12T06:30:00Z", to: "2023-11-05T06:30:00Z"},
+			// The width of panels on two phones.
+			"20 years, 346 pixels": {account: "berlin", from: "2005-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", pixels: 346},
+			"20 years, 358 pixels": {account: "newyork", from: "2005-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", pixels: 358},
 		} {
 			t.Run(b.UID+"/"+name, func(t *testing.T) {
 				v, err := d.view(t, b, l)

@@ -17,6 +17,7 @@ type view struct {
 	*board
 	database *database
 	scope    grafana.Scope
+	pixels   int
 }
 
 // looking is how a board is looked at; what is empty is as the board has it.
@@ -25,6 +26,7 @@ type looking struct {
 	from, to  string
 	now       time.Time
 	variables map[string]string
+	pixels    int // how wide panels are
 }
 
 // otherSource is a data source with another uid than the provisioned ones, in a Grafana
@@ -35,7 +37,7 @@ const otherSource = "another"
 // the other, since they may use those before them.
 func (d *database) view(t testing.TB, b *board, l looking) (*view, error) {
 	t.Helper()
-	v := &view{board: b, database: d, scope: grafana.Scope{Variables: map[string]grafana.Variable{}}}
+	v := &view{board: b, database: d, pixels: l.pixels, scope: grafana.Scope{Variables: map[string]grafana.Variable{}}}
 	moment := l.now
 	if moment.IsZero() {
 		moment = now
@@ -139,9 +141,9 @@ func (v *view) run(t testing.TB, query string, points int, interval time.Duratio
 	return v.database.query(t, flux, points)
 }
 
-// points is how many the page asks for: what the panel says, or its width in pixels on
-// a usual screen.
-func (p *panel) points() int { return cmp.Or(p.MaxDataPoints, p.GridPos.W*60) }
+// points is how many the page asks for: what the panel says, or its width in pixels, on a
+// usual screen if it is not said.
+func (p *panel) points(pixels int) int { return cmp.Or(p.MaxDataPoints, pixels, p.GridPos.W*60) }
 
 // query runs one target.
 func (v *view) query(t testing.TB, q *target) ([]frame, error) {
@@ -151,7 +153,7 @@ func (v *view) query(t testing.TB, q *target) ([]frame, error) {
 	}
 	points, least := 1000, time.Minute // timeInterval of the data source
 	if q.panel != nil {
-		points = q.panel.points()
+		points = q.panel.points(v.pixels)
 		if q.panel.Interval != "" {
 			var err error
 			if least, err = time.ParseDuration(q.panel.Interval); err != nil {

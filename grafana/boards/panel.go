@@ -12,6 +12,7 @@ type panel struct {
 	Datasource      *datasource      `json:"datasource,omitempty"`
 	Targets         []target         `json:"targets,omitempty"`
 	Interval        string           `json:"interval,omitempty"`
+	MaxDataPoints   int              `json:"maxDataPoints,omitempty"`
 	Transformations []transformation `json:"transformations,omitempty"`
 	FieldConfig     *fieldConfig     `json:"fieldConfig,omitempty"`
 	Options         any              `json:"options,omitempty"`
@@ -134,8 +135,14 @@ func row(title string) panel {
 	return panel{Type: "row", Title: title, Collapsed: &open, Panels: &[]panel{}, GridPos: gridPos{W: gridWidth, H: 1}}
 }
 
+// mostPoints is what Flux queries say they want at most. Grafana cuts off what they get at
+// ten times that and fails them; without it that is ten times the panel's width in pixels,
+// which on a phone is less than the days of ten years.
+const mostPoints = 5000
+
 // flux adds a query to InfluxDB: an expression over the definitions in flux/*.flux.
 func (p panel) flux(expression string) panel {
+	p.MaxDataPoints = mostPoints
 	return p.target(target{Datasource: influxSource, Query: fluxQuery(expression)})
 }
 
