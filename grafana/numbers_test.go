@@ -573,7 +573,7 @@ func (c *check) year() {
 	c.same("Longest streak", c.row("Longest streak")["days"], streak)
 
 	row = c.row("Most repeated in a day")
-	repeated := by(c.heard.where((*play).counts), func(p *play) string { return day(p) + p.songKey })
+	repeated := by(c.heard.where(func(p *play) bool { return p.counts() && songKey(p) != "" }), func(p *play) string { return day(p) + p.songKey })
 	most := 0
 	for _, l := range repeated {
 		most = max(most, len(l))

@@ -80,7 +80,14 @@ func by[K comparable](l listening, key func(*play) K) map[K]listening {
 
 func artistKey(p *play) string { return p.artistKey }
 func albumKey(p *play) string  { return p.albumKey }
-func songKey(p *play) string   { return p.songKey }
+
+// songKey is "" of what is no music.
+func songKey(p *play) string {
+	if p.kind != "track" && p.kind != "local" {
+		return ""
+	}
+	return p.songKey
+}
 
 // day is a date as it was where the listener was.
 func day(p *play) string { return p.ended.Format(time.DateOnly) }

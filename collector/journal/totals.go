@@ -15,21 +15,32 @@ var totalQueries = map[EntryKind]string{
 }
 
 func totalQuery(key string) string {
-	return `SELECT item.id, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
+	return `SELECT item.id, item.kind, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
 		FROM item CROSS JOIN play ON play.item = item.id
 		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)
 		GROUP BY item.id ORDER BY item.id`
 }
 
 // total sums up what the entry's key has. Names, id and picture are those of the
-// item that was played last, but a song's id is that of its item played most.
+// item that was played last, but a song's id is that of its item played most. Songs are
+// music: the total of a title that only an episode or a chapter has is of no plays, and has
+// no first one.
 func (j *Journal) total(tx *transaction, e *Entry) error {
 	t := e.Total
 	var newest, most, mostPlays, mostMS int64
+	var spoken int64
+	var spokenLast time.Time
 	err := tx.each(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
 		var item, plays, msPlayed, firstMS, lastMS int64
-		if err := rows.Scan(&item, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
+		var kind Kind
+		if err := rows.Scan(&item, &kind, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
 			return err
+		}
+		if e.Kind == EntryTrackTotal && kind != Track && kind != Local {
+			if last := fromMilli(lastMS); !last.Before(spokenLast) {
+				spoken, spokenLast = item, last
+			}
+			return nil
 		}
 		t.Plays += plays
 		t.MSPlayed += msPlayed
@@ -46,6 +57,9 @@ func (j *Journal) total(tx *transaction, e *Entry) error {
 	})
 	if err != nil {
 		return fmt.Errorf("sum up %q: %w", t.Key, err)
+	}
+	if newest == 0 && spoken != 0 {
+		t.Last, newest, most = spokenLast, spoken, spoken
 	}
 	if newest == 0 {
 		return nil

@@ -176,6 +176,10 @@ func (c *encoder) play(account string, p *journal.Play) {
 	for i, witness := range p.Witnesses {
 		witnesses[i] = witness.String()
 	}
+	var song string
+	if p.Item.Kind == journal.Track || p.Item.Kind == journal.Local {
+		song = p.Item.SongKey() // an episode is no song, whatever its title
+	}
 	trackID, kind, incognito := fieldText(p.Item.ID()), p.Item.Kind.String(), isTrue(p.Incognito)
 	c.point(measurementListen, account, p.PointNS).
 		AddField("plays", plays).
@@ -185,8 +189,8 @@ func (c *encoder) play(account string, p *journal.Play) {
 		AddField("weekday", weekday).
 		AddField("track", fieldText(p.Item.Name)).
 		AddField("track_id", trackID).
-		AddField("song_key", keyText(p.Item.SongKey())).
-		AddField("song_total", totalTime(p.Item.SongKey())).
+		AddField("song_key", keyText(song)).
+		AddField("song_total", totalTime(song)).
 		AddField("artist", fieldText(first.Name)).
 		AddField("artist_id", fieldText(first.ID)).
 		AddField("artist_key", keyText(p.Item.ArtistKey())).

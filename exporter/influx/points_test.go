@@ -176,6 +176,27 @@ func TestAPlayIsOneListenAndItsCredits(t *testing.T) {
 	}
 }
 
+// An episode is no song, nor is a chapter: what counts songs leaves both out.
+func TestSongsAreMusic(t *testing.T) {
+	for kind, is := range map[journal.Kind]bool{journal.Track: true, journal.Local: true, journal.Episode: false, journal.Chapter: false} {
+		p := full()
+		p.Item.Kind = kind
+		fields := encode(t, entryOf(p), time.UTC)[0].fields
+		want := map[bool]map[string]any{
+			true:  {"song_key": "first – song", "song_total": influx.Synthetic("first\x1fsong")},
+			false: {"song_key": "", "song_total": int64(0)},
+		}[is]
+		for field, value := range want {
+			if fields[field] != value {
+				t.Errorf("%s: %s is %v, want %v", kind, field, fields[field], value)
+			}
+		}
+		if fields["artist_key"] != "first" || fields["album_key"] != "various – album" {
+			t.Errorf("%s: artist %v, album %v", kind, fields["artist_key"], fields["album_key"])
+		}
+	}
+}
+
 // What nobody knows is written as empty, in the type that it has when it is known:
 // the point that is overwritten would keep an old value otherwise.
 func TestAnUnknownFieldIsWrittenEmpty(t *testing.T) {

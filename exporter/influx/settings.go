@@ -12,7 +12,7 @@ const settingsName = "influx.settings"
 
 // pointsVersion grows with every change of what a point has, so that those of older
 // versions are written again.
-const pointsVersion = 2
+const pointsVersion = 3
 
 // settings are what place and content of every point depend on, beside the journal.
 type settings struct {

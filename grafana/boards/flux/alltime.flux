@@ -14,7 +14,8 @@ record = () => array.from(
 
 // everDifferent is of how many artists, albums and songs that was.
 everDifferent = () => {
-    number = (measurement) => described(measurement: measurement, fields: (r) => r._field == "plays")
+    // What has no first play is no music.
+    number = (measurement) => described(measurement: measurement, fields: (r) => r._field == "first_ms" and r._value > 0)
         |> group()
         |> count()
         |> total()
@@ -34,7 +35,7 @@ firstListen = () => listens(fields: (r) => r._field == "track" or r._field == "a
 // known of each: only one field is sorted.
 topEver = (measurement, fields, by="${by}", n=10) => {
     field = if by == "plays" then "plays" else "ms_played"
-    found = described(measurement: measurement, fields: (r) => r._field == field)
+    found = described(measurement: measurement, fields: (r) => r._field == field and r._value > 0)
         |> group()
         |> sort(columns: ["_value", "_time"], desc: true)
         |> limit(n: n)

@@ -37,8 +37,9 @@ theirMS = (start=v.timeRangeStart) => theirs(fields: (r) => r._field == "artist_
 // theirFacts are hours, plays and songs of the artist in the range.
 theirFacts = () => theirs(fields: (r) => r._field == "artist_key" or r._field == "song_key" or r._field == "ms_played" or r._field == "plays")
     |> rename(columns: {song_key: "key", ms_played: "ms"})
-    |> sums()
-    |> facts()
+    |> summed(last: "\xf4\x8f\xbf\xbf")
+    |> map(fn: (r) => ({ms: r.ms, plays: r.plays, number: if r.key == "" then 0 else 1})) // episodes are no songs
+    |> added()
     |> rename(columns: {number: "songs"})
 
 // theirTotal is all that was ever heard of the artist, at any time.

@@ -152,6 +152,10 @@ sumSongs = (tables=<-) => tables
 // facts adds up the rows of songs or the like: hours, plays and how many there are.
 facts = (tables=<-) => tables
     |> map(fn: (r) => ({ms: r.ms, plays: r.plays, number: 1}))
+    |> added()
+
+// added adds up ms, plays and number.
+added = (tables=<-) => tables
     |> cumulativeSum(columns: ["ms", "plays", "number"])
     |> tail(n: 1)
     |> map(fn: (r) => ({hours: float(v: r.ms) / 3600000.0, plays: r.plays, number: r.number}))

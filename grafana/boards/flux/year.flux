@@ -74,6 +74,7 @@ mostRepeated = () => {
     return union(tables: [found |> drop(columns: [""]), midnights |> drop(columns: [""])])
         |> sort(columns: ["_time"])
         |> fill(column: "day", usePrevious: true)
+        |> filter(fn: (r) => r.song_key != "")
         |> map(fn: (r) => ({_time: r._time, key: r.day + r.song_key, ms: r.ms_played, plays: r.plays}))
         |> sums()
         |> top(by: "plays", n: 1)
