@@ -1,6 +1,7 @@
 package grafana_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -324,6 +325,8 @@ func TestListening(t *testing.T) {
 		for i := range min(len(recent), len(last)) {
 			c.same("Recent plays, when", timeOf(recent[i]).UnixMilli(), last[i].ended.UnixMilli())
 			c.same("Recent plays, what", recent[i]["track"], last[i].name)
+			page := map[string]string{"track": "track", "local": "search"}[last[i].kind]
+			c.same("Recent plays, where", recent[i]["page"], cmp.Or(page, "episode"))
 		}
 		c.tops("Artists with all credits", credits, "artist", func(p *play, name string) bool { return slices.Contains(p.artists, name) })
 	})

@@ -86,7 +86,7 @@ func listening() board {
 			`credited() |> top(by: "${by}") |> asCredited()`, "artist"),
 		table("Recent plays", "The plays of the range that ended last, and whether they were heard to the end. Click a title to open it in Spotify.", 16, 15).
 			flux(`recent()`).cells("md").
-			columns("_time", "image_url", "heard", "track", "artist", "album", "ms_played", "device", "kind", "track_id").
+			columns("_time", "image_url", "heard", "track", "artist", "album", "ms_played", "device", "page", "track_id").
 			unit("none", 0).
 			field("_time", name("Ended"), inUnit(minute), width(140)).
 			field("image_url", cover()...).
@@ -98,7 +98,7 @@ func listening() board {
 			field("album", name("Album"), wrap()).
 			field("ms_played", name("Listened"), inUnit("ms"), decimals(1), width(90)).
 			field("device", name("Device"), width(120)).
-			field("kind", hide()...).
+			field("page", hide()...).
 			field("track_id", hide()...),
 	)
 	return b

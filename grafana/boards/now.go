@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // now shows what plays, as the player was seen last.
 func now() board {
 	b := newBoard("spotify-now", "Now playing", "What plays, and what was heard today. As new as the exporter's last look at the player.",
@@ -11,16 +13,16 @@ func now() board {
 	duration := ofAccounts("spotify_playback_duration_seconds")
 	b.add(
 		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 8).
-			promRows(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info).
+			promRows(withPage(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info)).
 			empty("Nothing plays").cells("lg").
-			columns("image_url", "track", "artist", "album", "Value", "account", "kind", "track_id").
+			columns("image_url", "track", "artist", "album", "Value", "account", "page", "track_id").
 			field("image_url", append(cover(), width(60))...).
 			field("track", name("Title"), wrap(), links(openInSpotify)).
 			field("artist", name("Artists"), wrap()).
 			field("album", name("Album"), wrap()).
 			field("Value", append([]property{name("Progress"), inUnit("percentunit"), decimals(0), {"max", 1}}, bar(listened)...)...).
 			field("account", name("Account"), width(110)).
-			field("kind", hide()...).
+			field("page", hide()...).
 			field("track_id", hide()...),
 		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 4).
 			flux(`today(field: "ms_played") |> map(fn: (r) => ({account: r.account, hours: float(v: r._value) / 3600000.0}))`).rows("/^hours$/").
@@ -57,9 +59,10 @@ func now() board {
     |> group()
     |> sort(columns: ["_time"], desc: true)
     |> limit(n: 10)
-    |> keep(columns: ["_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id"])`).
+    |> map(fn: (r) => ({r with page: pageOf(kind: r.kind)}))
+    |> keep(columns: ["_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "page", "track_id"])`).
 			cells("md").
-			columns("_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "kind", "track_id").
+			columns("_time", "image_url", "track", "artist", "album", "ms_played", "skipped", "device", "account", "page", "track_id").
 			field("_time", name("Ended"), inUnit("dateTimeFromNow"), width(150)).
 			field("image_url", cover()...).
 			field("track", name("Title"), wrap(), links(openInSpotify)).
@@ -71,8 +74,16 @@ func now() board {
 			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
 			field("device", name("Device"), width(140)).
 			field("account", name("Account"), width(110)).
-			field("kind", hide()...).
+			field("page", hide()...).
 			field("track_id", hide()...),
 	)
 	return b
+}
+
+// withPage adds the label page, as pageOf of flux/listening.flux.
+func withPage(expr string) string {
+	for _, of := range []struct{ kinds, page string }{{"track", "track"}, {"local", "search"}, {"episode|chapter", "episode"}} {
+		expr = fmt.Sprintf(`label_replace(%s, "page", %q, "kind", %q)`, expr, of.page, of.kinds)
+	}
+	return expr
 }

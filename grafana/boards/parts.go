@@ -10,7 +10,8 @@ import (
 // hours is a unit that stays hours: Grafana's own h becomes days and weeks.
 const hours = "suffix:h"
 
-var openInSpotify = link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.kind}/${__data.fields.track_id}", TargetBlank: true}
+// openInSpotify takes from the field page what pageOf of flux/listening.flux says.
+var openInSpotify = link{Title: "Open in Spotify", URL: "https://open.spotify.com/${__data.fields.page}/${__data.fields.track_id}", TargetBlank: true}
 
 // openTrack is openInSpotify where there is nothing but music.
 var openTrack = link{Title: "Open in Spotify", URL: "https://open.spotify.com/track/${__data.fields.track_id}", TargetBlank: true}

@@ -322,9 +322,13 @@ recent = (n=50) => listens(
             else if r.reason_end == "trackdone" or r.duration_ms > 0 and r.ms_played * 10 >= r.duration_ms * 9 then
                 "whole"
             else
-                "part"}),
+                "part", page: pageOf(kind: r.kind)}),
     )
     |> sort(columns: ["_time"], desc: true)
+
+// pageOf is the sort of page of open.spotify.com that a thing has. A file of the listener's
+// own has none and no id: its search page.
+pageOf = (kind) => if kind == "track" then "track" else if kind == "local" then "search" else "episode"
 
 // gaps are holes in the history, for annotations.
 gaps = () => from(bucket: "${bucket}")
