@@ -108,6 +108,27 @@ func (c *check) row(title string) map[string]any {
 	return rows[0]
 }
 
+// dated complains unless a date is the same for viewers in any time zone.
+func (c *check) dated(what string, value any, want string) {
+	c.t.Helper()
+	for _, viewer := range []string{"UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland", "Pacific/Pago_Pago"} {
+		if got := shown(value, zone(c.t, viewer)); got != want {
+			c.t.Errorf("%s: %q where the viewer lives in %s, want %q", what, got, viewer, want)
+		}
+	}
+}
+
+// shown is a date as a viewer sees it: times are shown where the viewer lives.
+func shown(value any, viewer *time.Location) string {
+	switch value := value.(type) {
+	case time.Time:
+		return value.In(viewer).Format(time.DateOnly)
+	case float64:
+		return time.UnixMilli(int64(value)).In(viewer).Format(time.DateOnly)
+	}
+	return fmt.Sprint(value)
+}
+
 // byText makes a map of a table with a text and a number.
 func byText(rows []map[string]any, text, number string) map[string]float64 {
 	values := map[string]float64{}
@@ -447,8 +468,17 @@ func (c *check) allTime() {
 	c.same("albums", different["albums"], len(by(c.heard, albumKey)))
 	c.same("songs", different["songs"], len(by(c.heard, songKey)))
 	first := c.heard[0]
-	c.same("first listen", c.row("First listen")["since"].(time.Time).UnixMilli(), first.ended.UnixMilli())
+	c.dated("first listen", c.row("First listen")["since"], first.ended.Format(time.DateOnly))
 	c.same("first listen's song", c.row("First listen")["song"], first.name+" – "+first.artist())
+
+	milestones := c.table(t, "Milestones")
+	for i, row := range milestones {
+		c.dated("Milestones, day of "+fmt.Sprint(row["milestone"]), row["day"], c.reached(fmt.Sprint(row["milestone"])))
+		if i > 0 && fmt.Sprint(milestones[i-1]["day"]) < fmt.Sprint(row["day"]) {
+			t.Errorf("Milestones: %v stands before %v", milestones[i-1], row)
+		}
+	}
+	c.same("Milestones", float64(len(milestones)), c.milestones())
 
 	c.totals("Artists", by(c.heard, artistKey), func(p *play, name, _ string) bool { return p.artist() == name })
 	c.totals("Songs", by(c.heard, songKey), func(p *play, name, artist string) bool { return p.name == name && p.artist() == artist })
@@ -485,6 +515,43 @@ func (c *check) allTime() {
 	}) {
 		t.Errorf("Most faithful: %v", row)
 	}
+}
+
+// reached is the day on which so many hours or plays were reached.
+func (c *check) reached(milestone string) string {
+	var goal float64
+	var what string
+	_, _ = fmt.Sscan(milestone, &goal, &what)
+	sum := 0.0
+	for _, p := range c.heard {
+		switch {
+		case what == "hours":
+			sum += float64(p.msPlayed) / 3_600_000
+		case p.counts():
+			sum++
+		}
+		if sum >= goal {
+			return day(&p)
+		}
+	}
+	return "never"
+}
+
+// milestones are how many of them there are: the first 10, 100 and every 1,000 hours, ten
+// times that of plays. What is passed on one day together is one.
+func (c *check) milestones() int {
+	n := 0
+	for what, unit := range map[string]int{"hours": 1, "plays": 10} {
+		for _, goal := range []int{10, 100} {
+			if c.reached(fmt.Sprint(goal*unit, " ", what)) != "never" {
+				n++
+			}
+		}
+		for goal := 1000; c.reached(fmt.Sprint(goal*unit, " ", what)) != "never"; goal += 1000 {
+			n++
+		}
+	}
+	return n
 }
 
 // totals holds a table of totals against groups. Which of those that are alike by hours,
@@ -566,12 +633,16 @@ func (c *check) year() {
 	}
 	row := c.row("Biggest day")
 	c.same("Biggest day, hours", row["hours"], days[biggest])
-	c.same("Biggest day", timeOf(row).In(c.zone).Format(time.DateOnly), biggest)
-	lasted := 0.0
+	c.dated("Biggest day", row["day"], biggest)
+	lasted, began := 0.0, time.Time{}
 	for _, s := range c.heard.sessions(30 * time.Minute) {
-		lasted = max(lasted, s[len(s)-1].ended.Sub(s[0].began()).Hours())
+		if hours := s[len(s)-1].ended.Sub(s[0].began()).Hours(); hours > lasted {
+			lasted, began = hours, s[0].began()
+		}
 	}
-	c.same("Longest session", c.row("Longest session")["hours"], lasted)
+	row = c.row("Longest session")
+	c.same("Longest session", row["hours"], lasted)
+	c.dated("Longest session", row["day"], began.Format(time.DateOnly))
 	streak, _ := c.heard.streak(dates(c.from, c.to, c.zone))
 	c.same("Longest streak", c.row("Longest streak")["days"], streak)
 
@@ -583,7 +654,7 @@ func (c *check) year() {
 	}
 	c.same("Most repeated in a day", row["times"], most)
 	if !slices.ContainsFunc(c.heard, func(p play) bool {
-		return p.name+" – "+p.artist() == row["song"] && len(repeated[timeOf(row).In(c.zone).Format(time.DateOnly)+p.songKey]) == most
+		return p.name+" – "+p.artist() == row["song"] && len(repeated[day(&p)+p.songKey]) == most && shown(row["day"], c.zone) == day(&p)
 	}) {
 		t.Errorf("Most repeated in a day: %v", row)
 	}

@@ -16,7 +16,7 @@ func allTime() board {
 			flux(`everDifferent()`).columns("artists", "albums", "songs").unit("none", 0).colored(other),
 		table("First listen", "The first play of all.", 8, 4).
 			flux(`firstListen()`).columns("since", "song").unit("none", 0).
-			field("since", name("On"), inUnit(date), width(110)).
+			field("since", name("On"), width(110)).
 			field("song", name("Song"), wrap()),
 
 		totalsTable("Artists", "artist_total", "The artists who were heard most. Plays count for the first artist of a song.", "name"),
@@ -40,7 +40,7 @@ func allTime() board {
 			field("plays", name("Plays"), width(70)),
 		table("Milestones", "The days on which every thousandth hour and ten thousandth play were reached, and some before those; newest first.", 12, 12).
 			flux(`milestones()`).columns("day", "milestone").unit("none", 0).empty("Not 10 hours yet").
-			field("day", name("Day"), inUnit(date), width(110)).
+			field("day", name("Day"), width(110)).
 			field("milestone", name("Milestone")),
 	)
 	return b

@@ -26,16 +26,16 @@ func year() board {
 
 		row("Records"),
 		stat("Biggest day", "The day on which most was heard, in ${zone}.", "lastNotNull", 6, 4).
-			flux(`biggestDay()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit(date), fixed(other)),
+			flux(`biggestDay()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit("string"), fixed(other)),
 		stat("Longest session", "A session ends when nothing is heard for half an hour.", "lastNotNull", 6, 4).
-			flux(`longestSession()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit(date), fixed(other)),
+			flux(`longestSession()`).columns("hours", "day").words("(hours|day)").unit(hours, 1).field("day", inUnit("string"), fixed(other)),
 		stat("Longest streak", "The most days in a row on which something was heard.", "lastNotNull", 4, 4).
 			flux(`longestStreak()`).unit("suffix:days", 0).colored(average),
 		table("Most repeated in a day", "The song that was played most often from one midnight to the next, in ${zone}.", 8, 4).
 			flux(`mostRepeated()`).columns("song", "times", "day").unit("none", 0).
 			field("song", name("Song"), wrap()).
 			field("times", name("Times"), width(70)).
-			field("day", name("Day"), inUnit(date), width(110)),
+			field("day", name("Day"), width(110)),
 
 		row("When"),
 		barchart("Months", "Hours of each month of ${year} and of the year before.", "month", 12, 9).

@@ -29,7 +29,7 @@ everDifferent = () => {
 firstListen = () => listens(fields: (r) => r._field == "track" or r._field == "artist", start: ever, stop: now())
     |> first()
     |> rows()
-    |> map(fn: (r) => ({song: r.track + " – " + r.artist, since: r._time}))
+    |> map(fn: (r) => ({song: r.track + " – " + r.artist, since: dateOf(t: r._time)}))
 
 // topEver is the n first of a measurement of totals by ms_played or plays, all that is
 // known of each: only one field is sorted.
@@ -69,7 +69,7 @@ milestones = () => {
             |> duplicate(column: column, as: "number")
             |> filter(fn: (r) => r.number > 0)
             |> limit(n: n)
-            |> map(fn: (r) => ({day: r._time, milestone: string(v: r.number * size * unit) + what}))
+            |> map(fn: (r) => ({day: dateOf(t: r._time), milestone: string(v: r.number * size * unit) + what}))
 
         return union(
             tables: [

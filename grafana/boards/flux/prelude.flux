@@ -77,6 +77,14 @@ midnight = (earlier=0) => date.truncate(
 // monday is when the first week of the range begins, or the one that many days before it.
 monday = (earlier=0) => midnight(earlier: earlier + (date.weekDay(t: v.timeRangeStart) + 6) % 7)
 
+// dateOf is the date of a time where the listener lives, such as 2024-12-31. It is a text:
+// Grafana shows times where its viewer lives, and there it may be another day.
+dateOf = (t) => {
+    two = (n) => (if n < 10 then "-0" else "-") + string(v: n)
+
+    return string(v: date.year(t: t)) + two(n: date.month(t: t)) + two(n: date.monthDay(t: t))
+}
+
 // total is the sum of all values, 0 if there are none.
 total = (tables=<-) => tables |> sum() |> filter(fn: (r) => exists r._value) |> only(column: "_value", otherwise: 0)
 

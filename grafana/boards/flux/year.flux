@@ -46,17 +46,17 @@ yearNews = () => array.from(
 // yearDays are the hours of each of its days.
 yearDays = () => ms(start: newYear, stop: yearEnd) |> perDay()
 
-// biggestDay is the day on which most was heard, as ms since 1970: a stat shows numbers.
+// biggestDay is the day on which most was heard.
 biggestDay = () => yearDays()
     |> max()
     |> filter(fn: (r) => r._value > 0)
-    |> map(fn: (r) => ({_time: r._time, day: int(v: r._time) / 1000000, hours: float(v: r._value) / 3600000.0}))
+    |> map(fn: (r) => ({day: dateOf(t: r._time), hours: float(v: r._value) / 3600000.0}))
 
 // longestSession is when it began and how long it lasted, breaks of less than half an
 // hour included.
 longestSession = () => sessions(start: newYear, stop: yearEnd)
     |> max(column: "hours")
-    |> map(fn: (r) => ({_time: r._time, day: int(v: r._time) / 1000000, hours: r.hours}))
+    |> map(fn: (r) => ({day: dateOf(t: r._time), hours: r.hours}))
 
 // longestStreak is the most days in a row on which something was heard.
 longestStreak = () => yearDays()
@@ -80,7 +80,7 @@ mostRepeated = () => {
         |> top(by: "plays", n: 1)
         |> filter(fn: (r) => r.plays > 0)
         |> withFields(fields: (r) => r._field == "track" or r._field == "artist")
-        |> map(fn: (r) => ({song: r.track + " – " + r.artist, times: r.plays, day: r._time}))
+        |> map(fn: (r) => ({song: r.track + " – " + r.artist, times: r.plays, day: dateOf(t: r._time)}))
 }
 
 // months are the hours of each month of the year and of the one before.
