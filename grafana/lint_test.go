@@ -1,6 +1,7 @@
 package grafana_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ type lint struct {
 	boards     map[string]*board // all of them, by uid
 	sources    map[string]string // types of the provisioned data sources by uid
 	runbook    map[string]bool   // anchors of deploy/runbooks.md
+	bad        string            // the color of what is bad
 	complaints []string
 
 	// What only rules about queries need.
@@ -49,6 +51,15 @@ func newLint(t *testing.T) *lint {
 	if err != nil {
 		t.Fatal(err)
 	}
+	colors, err := os.ReadFile("boards/color.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := regexp.MustCompile(`(?m)^\tskipped += "(#\w{6})"`).FindSubmatch(colors)
+	if match == nil {
+		t.Fatal("boards/color.go has no color of what is bad")
+	}
+	l.bad = string(match[1])
 	for _, heading := range regexp.MustCompile(`(?m)^## (\w+)$`).FindAllStringSubmatch(string(content), -1) {
 		l.runbook[strings.ToLower(heading[1])] = true
 	}
@@ -93,7 +104,7 @@ func (l *lint) canFail(t *testing.T, rules []rule) {
 			t.Errorf("%s: nothing shows that it can fail", rule.name)
 		}
 		for complaint, change := range rule.breaks {
-			e := &edit{t: t, file: cloned(t, l.boards["spotify-poller"].file)}
+			e := &edit{t: t, bad: l.bad, file: cloned(t, l.boards["spotify-poller"].file)}
 			change(e)
 			content, err := json.Marshal(e.file)
 			if err != nil {
@@ -128,6 +139,7 @@ func cloned(t *testing.T, file map[string]any) map[string]any {
 // edit is a board that is to be broken.
 type edit struct {
 	t    *testing.T
+	bad  string // the color of what is bad
 	file map[string]any
 }
 
@@ -409,6 +421,24 @@ var rules = []rule{
 				e.panel("stat")["description"] = "It is red."
 				e.thresholds(nil, 1)
 			},
+			"panel Accounts turns red": func(e *edit) { e.panel("table")["description"] = "It has red cells." },
+			"panel Polls turns red": func(e *edit) {
+				for _, p := range e.file["panels"].([]any) {
+					if p := p.(map[string]any); p["title"] == "Polls" {
+						p["description"] = "It has red stripes."
+					}
+				}
+			},
+			"no panel turns red": func(e *edit) {
+				content, err := json.Marshal(e.file)
+				if err == nil {
+					clear(e.file)
+					err = json.Unmarshal(bytes.ReplaceAll(content, []byte(e.bad), []byte("#D55E00")), &e.file)
+				}
+				if err != nil {
+					e.t.Fatal(err)
+				}
+			},
 		},
 	},
 }
@@ -518,7 +548,7 @@ func (p *panel) showsText() bool {
 func (e *edit) thresholds(values ...any) {
 	var steps []any
 	for _, value := range values {
-		steps = append(steps, map[string]any{"color": bad, "value": value})
+		steps = append(steps, map[string]any{"color": e.bad, "value": value})
 	}
 	e.defaults("stat")["thresholds"] = map[string]any{"mode": "absolute", "steps": steps}
 }
@@ -605,10 +635,7 @@ func checkVariables(l *lint, b *board) {
 	}
 }
 
-const (
-	runbook = "https://github.com/spotify-exporter/spotify-exporter/blob/main/deploy/runbooks.md#"
-	bad     = "#D55E00" // the color of what is bad
-)
+const runbook = "https://github.com/spotify-exporter/spotify-exporter/blob/main/deploy/runbooks.md#"
 
 // ownTime are boards that open at a time of their own: a year, or all.
 var ownTime = []string{"spotify-alltime", "spotify-artist", "spotify-year"}
@@ -662,6 +689,7 @@ func checkLinks(l *lint, b *board) {
 			}
 		}
 	}
+	anyRed := false
 	for _, p := range b.all() {
 		where := "panel " + p.Title
 		for _, link := range slices.Concat(p.Links, p.FieldConfig.Defaults.Links) {
@@ -681,9 +709,31 @@ func checkLinks(l *lint, b *board) {
 				}
 			}
 		}
-		red := p.FieldConfig.Defaults.Thresholds != nil && slices.ContainsFunc(p.FieldConfig.Defaults.Thresholds.Steps, func(s threshold) bool { return s.Color == bad })
+		red := p.turns(l.bad)
+		anyRed = anyRed || red
 		if b.UID == "spotify-poller" && red && !strings.Contains(p.Description, runbook) {
 			l.complain("%s turns red and does not say what to do", where)
 		}
 	}
+	if b.UID == "spotify-poller" && !anyRed {
+		l.complain("no panel turns red: %s is not the color of what is bad any more", l.bad)
+	}
+}
+
+// turns tells whether thresholds or mappings of a panel, or of a field of it, have a color.
+func (p *panel) turns(color string) bool {
+	found := false
+	has := func(_, text string) { found = found || text == color }
+	if t := p.FieldConfig.Defaults.Thresholds; t != nil {
+		found = slices.ContainsFunc(t.Steps, func(s threshold) bool { return s.Color == color })
+	}
+	texts(p.FieldConfig.Defaults.Mappings, "", has)
+	for _, override := range p.FieldConfig.Overrides {
+		for _, property := range override.Properties {
+			if property.ID == "thresholds" || property.ID == "mappings" {
+				texts(property.Value, "", has)
+			}
+		}
+	}
+	return found
 }
