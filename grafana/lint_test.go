@@ -309,7 +309,7 @@ var rules = []rule{
 						unit = unit || property.ID == "unit" && property.Value != "string"
 					}
 				}
-				if !unit && slices.Contains(numberTypes, p.Type) && len(p.FieldConfig.Defaults.Mappings) == 0 && !p.showsText() {
+				if !unit && slices.Contains(numberTypes, p.Type) && !p.mapsValues() && !p.showsText() {
 					l.complain("panel %q shows numbers of no unit", p.Title)
 				}
 			}
@@ -359,6 +359,16 @@ var rules = []rule{
 			"texts on top of each other": func(e *edit) {
 				p := e.panel("stat")
 				p["type"], p["options"] = "barchart", map[string]any{"xTickLabelSpacing": 0}
+			},
+			"without a number looks like": func(e *edit) {
+				for _, p := range e.file["panels"].([]any) {
+					if p := p.(map[string]any); p["title"] == "Published" {
+						delete(p["fieldConfig"].(map[string]any)["defaults"].(map[string]any), "mappings")
+					}
+				}
+			},
+			"is not red where nothing": func(e *edit) {
+				e.defaults("stat")["thresholds"] = map[string]any{"mode": "absolute", "steps": []any{map[string]any{"color": "#009E73", "value": nil}}}
 			},
 			"at least 50 pixels":    func(e *edit) { e.property("table", "account", "custom.width", 36) },
 			"wide and has room for": func(e *edit) { e.property("table", "account", "custom.width", 600) },
@@ -446,6 +456,16 @@ var rules = []rule{
 // checkLooks holds panels against what Grafana draws on a screen of 1440 pixels.
 func checkLooks(l *lint, b *board) {
 	for _, p := range b.all() {
+		if t := p.FieldConfig.Defaults.Thresholds; t != nil && (p.Type == "stat" || p.Type == "gauge") {
+			// Nothing is drawn in the color of the first threshold, and that nobody answers is bad.
+			off := p.ofNothing()
+			if p.Title != "Scrapes" && (off == "" || slices.ContainsFunc(t.Steps, func(s threshold) bool { return s.Color == off })) {
+				l.complain("panel %q without a number looks like one with a good or a bad one", p.Title)
+			}
+			if p.Title == "Scrapes" && (off != "" || t.Steps[0].Color != l.bad) {
+				l.complain("panel %q is not red where nothing is scraped", p.Title)
+			}
+		}
 		width, height := 59*p.GridPos.W-8, 38*p.GridPos.H-8
 		// Beside the title, of 8 pixels a letter, are a sign for the description and one for links.
 		if room := width - 24 - 28 - 28*min(1, len(p.Links)); p.Type != "row" && 8*utf8.RuneCountInString(p.Title) > room {
@@ -536,6 +556,25 @@ var coreTypes = []string{
 
 // numberTypes are those that show numbers.
 var numberTypes = []string{"stat", "gauge", "bargauge", "timeseries", "barchart", "piechart", "heatmap", "histogram", "status-history"}
+
+// mapsValues tells whether a panel shows texts for numbers.
+func (p *panel) mapsValues() bool {
+	return slices.ContainsFunc(p.FieldConfig.Defaults.Mappings, func(m any) bool { return m.(map[string]any)["type"] == "value" })
+}
+
+// ofNothing is the color of a stat or gauge that gets no number, "" if none is set.
+func (p *panel) ofNothing() string {
+	for _, m := range p.FieldConfig.Defaults.Mappings {
+		if m := m.(map[string]any); m["type"] == "special" {
+			options, _ := m["options"].(map[string]any)
+			result, _ := options["result"].(map[string]any)
+			if color, _ := result["color"].(string); options["match"] == "null+nan" && result["text"] == p.FieldConfig.Defaults.NoValue {
+				return color
+			}
+		}
+	}
+	return ""
+}
 
 // showsText tells whether a stat shows the last text of a field.
 func (p *panel) showsText() bool {

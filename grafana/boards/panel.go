@@ -195,8 +195,21 @@ func (p panel) bounds(low, high float64) panel {
 // from fixes where an axis or bar starts.
 func (p panel) from(low float64) panel { return p.change(func(f *field) { f.Min = &low }) }
 
-// empty is the text where there is nothing to show.
-func (p panel) empty(text string) panel { return p.change(func(f *field) { f.NoValue = text }) }
+// empty is the text where there is nothing to show. A stat or gauge shows it in the color of
+// what is off: that of its first threshold may say that all is well.
+func (p panel) empty(text string) panel {
+	p = p.change(func(f *field) { f.NoValue = text })
+	if p.Type != "stat" && p.Type != "gauge" {
+		return p
+	}
+	return p.change(func(f *field) {
+		f.Mappings = append(f.Mappings, mapping{"special", map[string]any{"match": "null+nan", "result": mapped{text, before, 9}}}) // 9: behind those of values
+	})
+}
+
+// missing is the text where there is nothing to show though there has to be something: it
+// has the color of the first threshold.
+func (p panel) missing(text string) panel { return p.change(func(f *field) { f.NoValue = text }) }
 
 // colored gives all values one of the colors of color.go.
 func (p panel) colored(fixed string) panel {

@@ -48,7 +48,7 @@ func healthPanels() []panel {
 	return []panel{
 		stat("Scrapes", "Whether Prometheus gets an answer from the exporter."+onAlert("SpotifyExporterDown", "SpotifyExporterAbsent"), "lastNotNull", 4, 4).
 			promNow(ofJob("up"), "{{instance}}").background().
-			maps("0", "does not answer", "", "1", "runs", "").limits(bad, at(1, good)).empty("Not scraped"),
+			maps("0", "does not answer", "", "1", "runs", "").limits(bad, at(1, good)).missing("Not scraped"),
 		stat("Accounts that fail", "Accounts whose last poll failed. The table beside says why."+
 			onAlert("SpotifyAuthorizationLost", "SpotifyPollsFailing", "SpotifyPremiumLapsed", "SpotifyNotRegistered", "SpotifyHistoryAtRisk", "SpotifyJournalFailing"), "lastNotNull", 4, 4).
 			promNow("sum(1 - "+perAccount(ofAccounts("spotify_up"))+")", "accounts").background().
