@@ -237,6 +237,14 @@ func (p *panel) misses(frames []frame) (problems []string) {
 			names = append(names, fmt.Sprint(name))
 		}
 	}
+	if columns := p.columns(); p.Type == "table" && len(columns) > 0 {
+		// As Grafana 13 was seen to draw it.
+		for i := range frames {
+			if first := frames[i].field(columns[0]); first != nil && first.kind == "number" && p.properties(columns[0])["custom.align"] != "left" {
+				problems = append(problems, fmt.Sprintf("the first column, %s, is aligned to the right: long texts beside it are cut off", columns[0]))
+			}
+		}
+	}
 	for _, override := range p.FieldConfig.Overrides {
 		found := false
 		for _, name := range names {

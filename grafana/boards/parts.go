@@ -35,7 +35,7 @@ func topTable(title, description string, w, h int, expression string, names ...s
 		columns = append([]string{"rank"}, columns...)
 	}
 	p := table(title, description, w, h).slim().cells("md").unit("none", 0).
-		field("rank", name("#"), width(narrowest)).
+		field("rank", rank()...).
 		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 		field("plays", name("Plays"), width(54))
 	for _, column := range names {
@@ -53,6 +53,10 @@ func topTable(title, description string, w, h int, expression string, names ...s
 	}
 	return p.flux(expression).columns(columns...)
 }
+
+// rank is a column of ranks, which stands first: Grafana's table cuts off the upper and lower
+// half of long names beside a first column that is aligned to the right.
+func rank() []property { return []property{name("#"), width(narrowest), custom("align", "left")} }
 
 // bar is a cell with a bar and a number in the color of text. The longest bar is that of the
 // greatest number in the field, and not in any field of the table.

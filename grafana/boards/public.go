@@ -42,7 +42,7 @@ func publicTop(title, description, expression string, names ...string) panel {
 	p := table(title, description, 8, 15).slim().
 		flux(expression+` |> withNames(fields: `+anyOf(append(names, "incognito", "kind")...)+`) |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
 		columns(columns...).unit("none", 0).
-		field("rank", name("#"), width(narrowest)).
+		field("rank", rank()...).
 		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 		field("plays", name("Plays"), width(54))
 	for _, column := range names {
