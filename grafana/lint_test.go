@@ -360,6 +360,11 @@ var rules = []rule{
 				p := e.panel("stat")
 				p["type"], p["options"] = "barchart", map[string]any{"xTickLabelSpacing": 0}
 			},
+			"of a single bar is cut off": func(e *edit) {
+				p := e.panel("stat")
+				p["type"], p["options"] = "bargauge", map[string]any{"sizing": "auto"}
+			},
+			"no room for its dates": func(e *edit) { e.defaults("stat")["unit"] = "time:YYYY-MM-DD" },
 			"without a number looks like": func(e *edit) {
 				for _, p := range e.file["panels"].([]any) {
 					if p := p.(map[string]any); p["title"] == "Published" {
@@ -477,6 +482,15 @@ func checkLooks(l *lint, b *board) {
 		}
 		if d := p.FieldConfig.Defaults; p.Type == "timeseries" && d.Unit == "percentunit" && d.Decimals != nil && *d.Decimals == 0 {
 			l.complain("the axis of panel %q has no mark between 0 and 1 without decimals", p.Title)
+		}
+		if text, _ := p.Options["text"].(map[string]any); p.Type == "bargauge" && (p.Options["sizing"] != "manual" || text["titleSize"] == nil) {
+			l.complain("panel %q: the name of a single bar is cut off", p.Title)
+		}
+		// BigValueLayout.tsx: a date of 10 letters, each half as wide as it is high.
+		if text, _ := p.Options["text"].(map[string]any); p.Type == "stat" && strings.HasPrefix(p.FieldConfig.Defaults.Unit, "time:") {
+			if size, _ := text["valueSize"].(float64); size == 0 || 10*int(size)*6/10 > (width-48)/2 {
+				l.complain("panel %q has no room for its dates", p.Title)
+			}
 		}
 		if p.Type == "barchart" && p.Options["xTickLabelSpacing"] == 0.0 {
 			l.complain("panel %q writes its texts on top of each other where there is no room for all", p.Title)

@@ -11,7 +11,7 @@ func artist() board {
 			field("hours", inUnit(hours), decimals(1), fixed(listened)).
 			field("plays", fixed(played)),
 		stat("First and last", "When ${artist} was heard for the first and for the last time, whatever the range.", "lastNotNull", 6, 4).
-			flux(`theirTimes()`).columns("first", "last").unit(date, 0).colored(other),
+			flux(`theirTimes()`).columns("first", "last").unit(date, 0).colored(other).sized(22),
 		stat("In the range", "Hours, plays and different songs of ${artist} in the range.", "lastNotNull", 6, 4).
 			flux(`theirFacts()`).columns("hours", "plays", "songs").unit("none", 0).
 			field("hours", inUnit(hours), decimals(1), fixed(listened)).

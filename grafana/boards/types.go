@@ -17,6 +17,13 @@ type statOptions struct {
 	Orientation   string        `json:"orientation"`
 	TextMode      string        `json:"textMode"`
 	WideLayout    bool          `json:"wideLayout"`
+	Text          *textSizes    `json:"text,omitempty"`
+}
+
+// textSizes are in pixels, 0 as big as there is room for.
+type textSizes struct {
+	TitleSize int `json:"titleSize,omitempty"`
+	ValueSize int `json:"valueSize,omitempty"`
 }
 
 // stat shows big numbers: of each series the value that calc makes of it, "sum" or
@@ -60,6 +67,15 @@ func (p panel) rows(fields string) panel {
 		p.Options = options
 	}
 	return p.texts()
+}
+
+// sized gives the values of a stat a size, in pixels: what has two lines is drawn as if it had
+// one.
+func (p panel) sized(pixels int) panel {
+	options := p.Options.(statOptions)
+	options.Text = &textSizes{ValueSize: pixels}
+	p.Options = options
+	return p
 }
 
 // background colors the whole of a stat.
@@ -213,15 +229,17 @@ type bargaugeOptions struct {
 	MinVizWidth   int           `json:"minVizWidth"`
 	MinVizHeight  int           `json:"minVizHeight"`
 	MaxVizHeight  int           `json:"maxVizHeight"`
+	Text          textSizes     `json:"text"`
 }
 
 // bargauge draws a bar for each row of a table: fields is a regular expression of the
-// values. Numbers are in the text's color, since small ones of a scheme cannot be read.
+// values. Numbers are in the text's color, since small ones of a scheme cannot be read. Texts
+// have a size: Grafana gives those of a single bar so big a one that they are cut off.
 func bargauge(title, description, fields string, w, h int) panel {
 	p := newPanel("bargauge", title, description, w, h)
 	p.Options = bargaugeOptions{
-		DisplayMode: "gradient", Orientation: "horizontal", ValueMode: "text", NamePlacement: "left", Sizing: "auto",
-		MinVizWidth: 8, MinVizHeight: 12, MaxVizHeight: 40,
+		DisplayMode: "gradient", Orientation: "horizontal", ValueMode: "text", NamePlacement: "left", Sizing: "manual",
+		MinVizWidth: 8, MinVizHeight: 16, MaxVizHeight: 40, Text: textSizes{TitleSize: 14, ValueSize: 16},
 	}
 	return p.rows(fields).from(0).colored(listened)
 }
