@@ -51,6 +51,7 @@ type play struct {
 	released                           string
 	skipped, shuffle, offline, private bool
 	device, deviceType, contextType    string
+	reasonEnd                          string
 }
 
 // database is an InfluxDB with the listening of two accounts in one bucket.
@@ -357,7 +358,7 @@ func (a *account) read(t testing.TB, j *journal.Journal) {
 	}
 	defer db.Close()
 	rows, err := db.QueryContext(t.Context(), `SELECT ended_ms, point_ns, ms_played, duration_ms, kind, uri, name, album, image_url, song_key, artist_key, album_key,
-			artists, release_date, coalesce(skipped, 0), coalesce(shuffle, 0), coalesce(offline, 0), coalesce(incognito, 0), device, device_type, context_type
+			artists, release_date, coalesce(skipped, 0), coalesce(shuffle, 0), coalesce(offline, 0), coalesce(incognito, 0), device, device_type, context_type, reason_end
 		FROM play JOIN item ON item.id = play.item WHERE kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?) ORDER BY point_ns`, a.private)
 	if err != nil {
 		t.Fatal(err)
@@ -369,7 +370,7 @@ func (a *account) read(t testing.TB, j *journal.Journal) {
 		var kind journal.Kind
 		var artists string
 		if err := rows.Scan(&endedMS, &p.pointNS, &p.msPlayed, &p.durationMS, &kind, &p.uri, &p.name, &p.album, &p.image, &p.songKey, &p.artistKey, &p.albumKey,
-			&artists, &p.released, &p.skipped, &p.shuffle, &p.offline, &p.private, &p.device, &p.deviceType, &p.contextType); err != nil {
+			&artists, &p.released, &p.skipped, &p.shuffle, &p.offline, &p.private, &p.device, &p.deviceType, &p.contextType, &p.reasonEnd); err != nil {
 			t.Fatal(err)
 		}
 		var credits []journal.Artist

@@ -346,6 +346,7 @@ func TestListening(t *testing.T) {
 		for i := range min(len(recent), len(last)) {
 			c.same("Recent plays, when", timeOf(recent[i]).UnixMilli(), last[i].ended.UnixMilli())
 			c.same("Recent plays, what", recent[i]["track"], last[i].name)
+			c.same("Recent plays, heard", recent[i]["heard"], last[i].heard())
 			page := map[string]string{"track": "track", "local": "search"}[last[i].kind]
 			c.same("Recent plays, where", recent[i]["page"], cmp.Or(page, "episode"))
 		}

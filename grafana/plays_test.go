@@ -39,6 +39,19 @@ func (l listening) where(holds func(*play) bool) listening {
 
 func (p *play) counts() bool { return p.msPlayed >= counted }
 
+// heard is how much of it was heard, "" if that is not known.
+func (p *play) heard() string {
+	switch {
+	case p.skipped:
+		return "skipped"
+	case p.reasonEnd == "trackdone", p.durationMS > 0 && p.msPlayed*10 >= p.durationMS*9:
+		return "whole"
+	case p.durationMS > 0, p.reasonEnd != "":
+		return "part"
+	}
+	return ""
+}
+
 func (p *play) artist() string {
 	if len(p.artists) == 0 {
 		return ""

@@ -306,7 +306,8 @@ decades = () => played(fields: (r) => r._field == "release_year" or r._field == 
     |> sort(columns: ["decade"])
     |> map(fn: (r) => ({decade: if r.decade > 0 then string(v: r.decade) + "0s" else "not known", hours: float(v: r.ms) / 3600000.0}))
 
-// recent is the plays that ended last, newest first.
+// recent is the plays that ended last, newest first. Whether one was heard to the end may not
+// be known.
 recent = (n=50) => listens(
         fields: (r) =>
             r._field == "track" or r._field == "artist" or r._field == "album" or r._field == "track_id" or r._field == "kind"
@@ -321,6 +322,8 @@ recent = (n=50) => listens(
                 "skipped"
             else if r.reason_end == "trackdone" or r.duration_ms > 0 and r.ms_played * 10 >= r.duration_ms * 9 then
                 "whole"
+            else if r.duration_ms == 0 and r.reason_end == "" then
+                ""
             else
                 "part", page: pageOf(kind: r.kind)}),
     )
