@@ -22,8 +22,8 @@ func artist() board {
 			field("hours", inUnit(hours), decimals(1), fixed(listened)).
 			field("plays", fixed(played)).
 			field("featured", fixed(average)),
-		bars("Hours per week", "Hours of ${artist}, from Monday to Sunday in ${zone}.", 24, 8).
-			flux(`theirMS(start: monday()) |> perWeek() |> inHours()`).unit(hours, 1).colored(listened).legend(noLegend),
+		bars("Hours per week", "Hours of ${artist}, from Monday to Sunday in ${zone}. Of less than three weeks, days.", 24, 8).
+			flux(`theirMS(start: monday()) |> perWeek() |> inView() |> inHours()`).unit(hours, 1).colored(listened).legend(noLegend),
 
 		topTable("Songs", "The songs of ${artist} that were heard most in the range. The link is to the uri that was heard most.", 12, 15,
 			`theirSongs() |> top(by: "${by}") |> asSongs()`, "image_url", "track"),

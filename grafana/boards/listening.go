@@ -33,9 +33,9 @@ func listening() board {
 			links(link{Title: "Poller", URL: "/d/spotify-poller?${__url_time_range}&${account:queryparam}"}),
 
 		bars("Hours per day", "From midnight to midnight in ${zone}, with the mean of seven days and that of 52 weeks earlier.", 24, 9).
-			flux(`ms(start: midnight()) |> perDay() |> inHours()`).
-			flux(`ms(start: midnight(earlier: 6)) |> perDay() |> overWeek() |> inHours() |> rename(columns: {hours: "mean of 7 days"})`).
-			flux(`ms(start: midnight(earlier: 370), stop: date.sub(d: 364d, from: v.timeRangeStop)) |> perDay() |> overWeek() |> timeShift(duration: 364d) |> inHours() |> rename(columns: {hours: "a year before"})`).
+			flux(`ms(start: midnight()) |> perDay() |> inView() |> inHours()`).
+			flux(`ms(start: midnight(earlier: 6)) |> perDay() |> overWeek() |> inView() |> inHours() |> rename(columns: {hours: "mean of 7 days"})`).
+			flux(`ms(start: midnight(earlier: 370), stop: date.sub(d: 364d, from: v.timeRangeStop)) |> perDay() |> overWeek() |> timeShift(duration: 364d) |> inView() |> inHours() |> rename(columns: {hours: "a year before"})`).
 			unit(hours, 1).legend(bottomLegend).
 			field("hours", fixed(listened)).
 			field("mean of 7 days", line(average)...).
@@ -52,22 +52,22 @@ func listening() board {
 		clockPanel(`played(fields: (r) => r._field == "hour" or r._field == "ms_played") |> clock()`, 8, 9),
 		weekPanel(`played(fields: (r) => r._field == "hour" or r._field == "weekday" or r._field == "ms_played") |> week()`, 8, 9),
 		calendarPanel(`ms(start: midnight()) |> calendar()`, 8, 9),
-		bars("Hours per week", "From Monday to Sunday, and 52 weeks earlier.", 12, 8).
-			flux(`ms(start: monday()) |> perWeek() |> inHours()`).
-			flux(`ms(start: monday(earlier: 364), stop: date.sub(d: 364d, from: v.timeRangeStop)) |> perWeek() |> timeShift(duration: 364d) |> inHours() |> rename(columns: {hours: "a year before"})`).
+		bars("Hours per week", "From Monday to Sunday, and 52 weeks earlier. Of less than three weeks, days.", 12, 8).
+			flux(`ms(start: monday()) |> perWeek() |> inView() |> inHours()`).
+			flux(`ms(start: monday(earlier: 364), stop: date.sub(d: 364d, from: v.timeRangeStop)) |> perWeek() |> timeShift(duration: 364d) |> inView() |> inHours() |> rename(columns: {hours: "a year before"})`).
 			unit(hours, 1).legend(bottomLegend).
 			field("hours", fixed(listened)).
 			field("a year before", line(before)...),
 		bars("Sessions per day", "How many sessions began on a day.", 12, 8).
-			flux(`sessions(start: midnight()) |> map(fn: (r) => ({_time: r._time, _value: 1})) |> perDay() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "sessions"})`).
+			flux(`sessions(start: midnight()) |> map(fn: (r) => ({_time: r._time, _value: 1})) |> perDay() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "sessions"})`).
 			unit("none", 0).colored(other).legend(noLegend),
 
 		row("New and skipped"),
-		bars("Discovery", "Artists and songs that were heard for the first time ever, per week, short plays included.", 12, 8).
-			flux(`firsts(measurement: "track_total", start: monday()) |> perWeek() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "songs"})`).
-			flux(`firsts(measurement: "artist_total", start: monday()) |> perWeek() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "artists"})`).
+		bars("Discovery", "Artists and songs that were heard for the first time ever, per week (of less than three weeks, per day), short plays included.", 12, 8).
+			flux(`firsts(measurement: "track_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "songs"})`).
+			flux(`firsts(measurement: "artist_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "artists"})`).
 			unit("none", 0).legend(bottomLegend).field("songs", fixed(found)).field("artists", fixed(other)),
-		lines("Skip rate", "Share of each week's plays that were skipped, whatever their length. Live plays of less than 30 s may be missed, imports know them all.", 12, 8).
+		lines("Skip rate", "Share of each week's plays (of less than three weeks, of each day's) that were skipped, whatever their length. Live plays of less than 30 s may be missed, imports know them all.", 12, 8).
 			flux(`skipRate()`).autoUnit("percentunit").bounds(0, 1).colored(skipped).legend(noLegend).
 			custom(func(c *graphCustom) { c.FillOpacity, c.ShowPoints, c.SpanNulls = 15, "auto", true }),
 

@@ -63,7 +63,7 @@ marked = (field) => listens(fields: (r) => r._field == field and r._value == tru
 // allPlays reads all plays, whatever their length.
 allPlays = () => listens(fields: (r) => r._field == "ms_played")
 
-// skipRate is the share of the plays of each week that were skipped.
+// skipRate is the share of the plays of each week, or day, that were skipped.
 skipRate = () => union(
         tables: [
             marked(field: "skipped") |> perWeek(fn: count) |> group() |> set(key: "what", value: "skipped"),
@@ -72,6 +72,7 @@ skipRate = () => union(
     )
     |> pivot(rowKey: ["_time"], columnKey: ["what"], valueColumn: "_value")
     |> filter(fn: (r) => exists r.all and r.all > 0)
+    |> inView()
     |> map(fn: (r) => ({_time: r._time, skipped: (if exists r.skipped then float(v: r.skipped) else 0.0) / float(v: r.all)}))
     |> sort(columns: ["_time"])
 

@@ -60,10 +60,25 @@ perDay = (tables=<-, every=1d, fn=sum) => tables
     |> aggregateWindow(every: every, fn: fn, createEmpty: true, timeSrc: "_start")
     |> fill(value: 0)
 
-// perWeek sums up values from Monday to Sunday. Flux' own weeks begin on Thursdays.
+// brief tells whether the range is too short for weeks.
+brief = int(v: v.timeRangeStop) - int(v: v.timeRangeStart) < 21 * 86400000000000
+
+// perWeek sums up values from Monday to Sunday, or for a brief range by days. Flux' own weeks
+// begin on Thursdays.
 perWeek = (tables=<-, fn=sum) => tables
-    |> aggregateWindow(every: 1w, offset: -3d, fn: fn, createEmpty: true, timeSrc: "_start")
+    |> aggregateWindow(every: if brief then 1d else 1w, offset: if brief then 0d else -3d, fn: fn, createEmpty: true, timeSrc: "_start")
     |> fill(value: 0)
+
+// inView moves the first day of a brief range, which begins before the range and would not be
+// drawn, to where the range begins. It is not moved if so little of it is left that all bars,
+// as wide as the shortest time between two of them, became thin.
+inView = (tables=<-) => {
+    start = int(v: v.timeRangeStart)
+    earliest = if brief then start - 18 * 3600000000000 else start
+
+    return tables
+        |> map(fn: (r) => ({r with _time: if int(v: r._time) >= earliest and int(v: r._time) < start then v.timeRangeStart else r._time}))
+}
 
 // midnight is when the first day of the range begins, or the one that many days before it. A
 // bar is as wide as the shortest time between two of them: one that began with the range
@@ -74,8 +89,9 @@ midnight = (earlier=0) => date.truncate(
     unit: 1d,
 )
 
-// monday is when the first week of the range begins, or the one that many days before it.
-monday = (earlier=0) => midnight(earlier: earlier + (date.weekDay(t: v.timeRangeStart) + 6) % 7)
+// monday is when the first week of the range begins, or the one that many days before it. Of
+// a brief range, the first day.
+monday = (earlier=0) => midnight(earlier: if brief then earlier else earlier + (date.weekDay(t: v.timeRangeStart) + 6) % 7)
 
 // dateOf is the date of a time where the listener lives, such as 2024-12-31. It is a text:
 // Grafana shows times where its viewer lives, and there it may be another day.
