@@ -33,6 +33,26 @@ const (
 	bad  = skipped
 )
 
+// causes are the colors of failures by what caused them, which are the same on all panels.
+// None has the color of what is good.
+var causes = []struct{ color, reasons string }{
+	{skipped, "auth|unauthorized|forbidden|privacy"},
+	{found, "premium|not_registered|not_found|board|too_old"},
+	{average, "rate_limited|quota|repeated"},
+	{other, "network|query"},
+	{played, "server|check"},
+	{before, "decode|journal|invalid|unprocessable|too_large|refused|data_dir"},
+}
+
+// byCause colors series whose names are causes, or end with them. Any other is red.
+func (p panel) byCause() panel {
+	p = p.colored(bad)
+	for _, of := range causes {
+		p = p.override(matcher{"byRegexp", "/(^|: )(" + of.reasons + ")$/"}, fixed(of.color))
+	}
+	return p
+}
+
 func healthPanels() []panel {
 	reason := ofAccounts("spotify_poll_failing")
 	coloredBy := func(base string, steps ...step) []property {
@@ -113,11 +133,14 @@ func requestPanels() []panel {
 			maps("0", "no", "", "1", "yes", "").limits(good, at(1, bad)).empty("Not known"),
 		bars("Requests by answer", "Answered requests a minute, by route and status. 429 is told to wait, 5xx an error of Spotify.", 12, 8).
 			prom("60 * ("+rateOf("spotify_api_request_duration_seconds", "endpoint, code")+")", "{{endpoint}} {{code}}").
-			windows("5m").unit("reqpm", 1).stacked("normal").empty("No requests"),
+			windows("5m").unit("reqpm", 1).stacked("normal").empty("No requests").
+			override(matcher{"byRegexp", "/ 2\\d\\d$/"}, fixed(played)).
+			override(matcher{"byRegexp", "/ [45]\\d\\d$/"}, fixed(bad)).
+			override(matcher{"byRegexp", "/ 429$/"}, fixed(warn)),
 		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
 			onAlert("SpotifyPollsFailing"), 12, 8).
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
-			windows("5m").unit("suffix:/min", 1).stacked("normal").empty("None failed"),
+			windows("5m").unit("suffix:/min", 1).stacked("normal").byCause().empty("None failed"),
 		lines("Spotify's answers take", "Time to the head of an answer of the Web API.", 24, 7).
 			quantiles("spotify_api_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
@@ -170,7 +193,7 @@ func influxPanels() []panel {
 			onAlert("SpotifyInfluxDown", "SpotifyInfluxRefuses"), 12, 7).
 			prom("60 * sum by (reason) (rate("+ofJob("spotify_influx_write_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
-			windows("5m").unit("suffix:/min", 1).empty("None failed"),
+			windows("5m").unit("suffix:/min", 1).byCause().empty("None failed"),
 		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 24, 7).
 			quantiles("spotify_influx_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
@@ -183,7 +206,7 @@ func snapshotPanels() []panel {
 			unit("s", 1).limits(good, at(day, warn), at(26*3600, bad)).empty("Never"),
 		bars("Failed publishings by cause", "Publishings that failed, an hour. privacy: something private would have been published. network: is Grafana there? unauthorized, forbidden: its token. board, query, not_found: the board. too_old: Grafana lacks a security fix.", 12, 5).
 			prom("3600 * sum by (reason) (rate("+ofJob("spotify_snapshot_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
-			windows("1h").unit("suffix:/h", 1).stacked("normal").empty("None failed"),
+			windows("1h").unit("suffix:/h", 1).stacked("normal").byCause().empty("None failed"),
 		stat("Publishing took", "From reading the board to seeing it as a visitor does.", "lastNotNull", 6, 5).
 			promNow(ofJob("spotify_snapshot_duration_seconds"), "{{instance}}").unit("s", 1).colored(other).empty("Never"),
 	}
