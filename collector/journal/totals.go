@@ -15,25 +15,28 @@ var totalQueries = map[EntryKind]string{
 }
 
 func totalQuery(key string) string {
-	return `SELECT item.id, item.kind, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
+	return `SELECT item.id, item.kind, item.image_url, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
 		FROM item CROSS JOIN play ON play.item = item.id
 		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)
 		GROUP BY item.id ORDER BY item.id`
 }
 
-// total sums up what the entry's key has. Names, id and picture are those of the
-// item that was played last, but a song's id is that of its item played most. Songs are
+// total sums up what the entry's key has. Names and id are those of the item that was played
+// last, but a song's id is that of its item played most; the picture is that of the last one
+// that has any, since of most items of an export no picture is known. Songs are
 // music: the total of a title that only an episode or a chapter has is of no plays, and has
 // no first one.
 func (j *Journal) total(tx *transaction, e *Entry) error {
 	t := e.Total
 	var newest, most, mostPlays, mostMS int64
 	var spoken int64
-	var spokenLast time.Time
+	var spokenLast, pictured time.Time
+	var picture string
 	err := tx.each(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
 		var item, plays, msPlayed, firstMS, lastMS int64
 		var kind Kind
-		if err := rows.Scan(&item, &kind, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
+		var image string
+		if err := rows.Scan(&item, &kind, &image, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
 			return err
 		}
 		if e.Kind == EntryTrackTotal && kind != Track && kind != Local {
@@ -53,6 +56,9 @@ func (j *Journal) total(tx *transaction, e *Entry) error {
 		if last := fromMilli(lastMS); newest == 0 || !last.Before(t.Last) {
 			t.Last, newest = last, item
 		}
+		if last := fromMilli(lastMS); image != "" && !last.Before(pictured) {
+			picture, pictured = image, last
+		}
 		return nil
 	})
 	if err != nil {
@@ -69,6 +75,9 @@ func (j *Journal) total(tx *transaction, e *Entry) error {
 		return err
 	}
 	t.describe(e.Kind, item)
+	if picture != "" {
+		t.ImageURL = picture
+	}
 	if e.Kind == EntryTrackTotal && most != newest {
 		if item, err = itemOf(tx, most); err != nil {
 			return err

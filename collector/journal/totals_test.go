@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -57,5 +58,30 @@ func TestTheTotalOfASongIsOfMusic(t *testing.T) {
 	sent, err := j.SentTotals(t.Context(), "me")
 	if err != nil || sent[journal.EntryTrackTotal] != int64(len(told)) {
 		t.Errorf("%d totals of songs count as sent (%v), %d were", sent[journal.EntryTrackTotal], err, len(told))
+	}
+}
+
+// What was played last may be known from an export only, without a picture.
+func TestTheTotalHasTheNewestPicture(t *testing.T) {
+	j := open(t, journal.Options{})
+	hear := func(n int, picture string, after time.Duration) {
+		item := journal.Item{
+			Kind: journal.Track, URI: fmt.Sprintf("spotify:track:%022d", n), Name: "Song", Artists: []journal.Artist{{Name: "Artist"}}, Album: "Album", ImageURL: picture,
+		}
+		record(t, j, with(inHistory(item, noon.Add(after), 100_000), func(r *journal.Report) { r.Item = item }))
+	}
+	hear(1, "https://i.scdn.co/image/old", 0)
+	hear(2, "https://i.scdn.co/image/new", 2*time.Hour)
+	hear(3, "https://i.scdn.co/image/older", time.Hour)
+	hear(4, "", 3*time.Hour)
+	for kind, key := range map[journal.EntryKind]string{
+		journal.EntryArtistTotal: "artist", journal.EntryAlbumTotal: "artist\x1falbum", journal.EntryTrackTotal: "artist\x1fsong",
+	} {
+		if err := j.QueueTotals(t.Context(), "me", kind); err != nil {
+			t.Fatal(err)
+		}
+		if got := totals(t, j, kind)[key]; got.ImageURL != "https://i.scdn.co/image/new" || !got.Last.Equal(noon.Add(3*time.Hour)) {
+			t.Errorf("kind %d: %+v", kind, got)
+		}
 	}
 }
