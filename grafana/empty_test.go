@@ -2,6 +2,7 @@ package grafana_test
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,7 +13,21 @@ import (
 // A board that is opened before the first listen shows that there is nothing, and no
 // errors.
 func TestBoardsOfAnEmptyDatabase(t *testing.T) {
-	everyQueryRuns(t, beginner(t, nil))
+	d := beginner(t, nil)
+	everyQueryRuns(t, d)
+	for uid, b := range readBoards(t) {
+		v, err := d.view(t, b, looking{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range b.targets() { // zeros for hours and weeks are no "No listens"
+			if q.panel != nil && slices.Contains([]string{"Hours of the day", "Hours of the week", "Discovery"}, q.panel.Title) {
+				if frames, err := v.query(t, &q); err != nil || len(frames) > 0 {
+					t.Errorf("%s, %s: %d tables (%v), want none", uid, q.where, len(frames), err)
+				}
+			}
+		}
+	}
 }
 
 func TestBoardsOfASingleListen(t *testing.T) {

@@ -64,9 +64,9 @@ func listening() board {
 
 		row("New and skipped"),
 		bars("Discovery", "Artists and songs that were heard for the first time ever, per week (of less than three weeks, per day), short plays included.", 12, 8).
-			flux(`firsts(measurement: "track_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "songs"})`).
-			flux(`firsts(measurement: "artist_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "artists"})`).
-			unit("none", 0).legend(bottomLegend).field("songs", fixed(found)).field("artists", fixed(other)),
+			flux(`firsts(measurement: "track_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> unlessNothing(column: "_value", by: ["_time"]) |> rename(columns: {_value: "songs"})`).
+			flux(`firsts(measurement: "artist_total", start: monday()) |> perWeek() |> inView() |> keep(columns: ["_time", "_value"]) |> unlessNothing(column: "_value", by: ["_time"]) |> rename(columns: {_value: "artists"})`).
+			unit("none", 0).legend(bottomLegend).field("songs", fixed(found)).field("artists", fixed(other)).empty("Nothing new"),
 		lines("Skip rate", "Share of each week's plays (of less than three weeks, of each day's) that were skipped, whatever their length. Live plays of less than 30 s may be missed, imports know them all.", 12, 8).
 			flux(`skipRate()`).autoUnit("percentunit").bounds(0, 1).colored(skipped).legend(noLegend).
 			custom(func(c *graphCustom) { c.FillOpacity, c.ShowPoints, c.SpanNulls = 15, "auto", true }),

@@ -3,7 +3,7 @@ before = time(v: int(v: v.timeRangeStart) * 2 - int(v: v.timeRangeStop))
 
 // change compares the range with the one before: 0.1 is a tenth more.
 change = () => {
-    row = (what, now, past) => ({what: (if now < past then "fewer " else "more ") + what, past: past, change: float(v: now) / float(v: past) - 1.0})
+    row = (what, now, past) => ({what: what, past: past, change: float(v: now) / float(v: past) - 1.0})
 
     return array.from(
             rows: [
@@ -156,6 +156,7 @@ week = (tables=<-) => {
         |> group()
         |> map(fn: (r) => ({hour: r.hour, order: r.weekday, day: weekdays[r.weekday], hours: r.hours}))
         |> sort(columns: ["order", "hour"])
+        |> unlessNothing(column: "hours", by: ["order", "hour"])
         |> pivot(rowKey: ["hour"], columnKey: ["day"], valueColumn: "hours")
         |> sort(columns: ["hour"])
 }
@@ -173,6 +174,7 @@ clock = (tables=<-) => {
         |> sum(column: "hours")
         |> group()
         |> sort(columns: ["hour"])
+        |> unlessNothing(column: "hours", by: ["hour"])
         |> map(fn: (r) => ({hour: (if r.hour < 10 then "0" else "") + string(v: r.hour), hours: r.hours}))
 }
 

@@ -111,6 +111,17 @@ only = (tables=<-, column, otherwise) => {
     return if length(arr: found) > 0 then found[0] else otherwise
 }
 
+// unlessNothing leaves out all rows if the sum of a column of numbers, none below 0, is 0. The
+// rows are sorted by the columns by.
+unlessNothing = (tables=<-, column, by) => tables
+    |> duplicate(column: column, as: "sum")
+    |> cumulativeSum(columns: ["sum"])
+    |> sort(columns: by, desc: true)
+    |> cumulativeSum(columns: ["sum"]) // begins with the sum of all
+    |> filter(fn: (r) => r.sum > 0)
+    |> drop(columns: ["sum"])
+    |> sort(columns: by)
+
 // inHours makes hours of ms.
 inHours = (tables=<-) => tables |> map(fn: (r) => ({_time: r._time, hours: float(v: r._value) / 3600000.0}))
 
