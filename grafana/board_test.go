@@ -91,7 +91,11 @@ type fieldDefaults struct {
 		Steps []threshold
 	}
 	Links  []link
-	Custom struct{ MinWidth int }
+	Custom struct {
+		MinWidth  int
+		DrawStyle string
+		Stacking  struct{ Mode string }
+	}
 }
 
 type threshold struct {

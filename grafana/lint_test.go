@@ -375,6 +375,19 @@ var rules = []rule{
 			"is not red where nothing": func(e *edit) {
 				e.defaults("stat")["thresholds"] = map[string]any{"mode": "absolute", "steps": []any{map[string]any{"color": "#009E73", "value": nil}}}
 			},
+			"marks of one number of hours": func(e *edit) {
+				e.defaults("timeseries")["unit"], e.defaults("timeseries")["decimals"] = "suffix:h", 1
+			},
+			"without separators": func(e *edit) { e.defaults("stat")["unit"] = "none" },
+			"has a gradient":     func(e *edit) { e.panel("stat")["options"] = map[string]any{"colorMode": "background"} },
+			"on top of each other": func(e *edit) {
+				p := e.panel("timeseries")
+				p["targets"] = append(p["targets"].([]any), p["targets"].([]any)...)
+				e.defaults("timeseries")["custom"] = map[string]any{"drawStyle": "bars"}
+			},
+			"beyond a phone's screen": func(e *edit) {
+				e.property("table", "Value #H", "custom.cellOptions", map[string]any{"type": "gauge"})
+			},
 			"at least 50 pixels":    func(e *edit) { e.property("table", "account", "custom.width", 36) },
 			"wide and has room for": func(e *edit) { e.property("table", "account", "custom.width", 600) },
 			"greatest of its own": func(e *edit) {
@@ -483,6 +496,18 @@ func checkLooks(l *lint, b *board) {
 		if d := p.FieldConfig.Defaults; p.Type == "timeseries" && d.Unit == "percentunit" && d.Decimals != nil && *d.Decimals == 0 {
 			l.complain("the axis of panel %q has no mark between 0 and 1 without decimals", p.Title)
 		}
+		if d := p.FieldConfig.Defaults; (p.Type == "timeseries" || p.Type == "barchart") && d.Unit == "suffix:h" && d.Decimals != nil {
+			l.complain("the axis of panel %q has several marks of one number of hours where there are few", p.Title)
+		}
+		if p.FieldConfig.Defaults.Unit == "none" {
+			l.complain("panel %q shows numbers without separators of thousands (locale)", p.Title)
+		}
+		if p.Options["colorMode"] == "background" {
+			l.complain("panel %q has a gradient, on whose lighter end white text is not seen (background_solid)", p.Title)
+		}
+		if p.Type == "timeseries" && p.FieldConfig.Defaults.Custom.DrawStyle == "bars" && p.FieldConfig.Defaults.Custom.Stacking.Mode != "normal" && p.barred() > 1 {
+			l.complain("panel %q draws bars on top of each other", p.Title)
+		}
 		if text, _ := p.Options["text"].(map[string]any); p.Type == "bargauge" && (p.Options["sizing"] != "manual" || text["titleSize"] == nil) {
 			l.complain("panel %q: the name of a single bar is cut off", p.Title)
 		}
@@ -501,7 +526,20 @@ func checkLooks(l *lint, b *board) {
 	}
 }
 
-// checkColumns holds a table's columns against its width.
+// barred are how many queries of a panel are drawn as bars.
+func (p *panel) barred() int {
+	n := len(p.Targets)
+	for _, override := range p.FieldConfig.Overrides {
+		for _, property := range override.Properties {
+			if property.ID == "custom.drawStyle" && property.Value == "line" {
+				n--
+			}
+		}
+	}
+	return n
+}
+
+// checkColumns holds a table's columns against its width, and its bars against that of a phone.
 func checkColumns(l *lint, p *panel, room int) {
 	const narrowest = 50 // TableNG/constants.ts
 	used := 0
@@ -518,6 +556,10 @@ func checkColumns(l *lint, p *panel, room int) {
 			used += p.FieldConfig.Defaults.Custom.MinWidth
 		}
 		options, _ := properties["custom.cellOptions"].(map[string]any)
+		const phone = 358 - 2*8
+		if options["type"] == "gauge" && used > phone {
+			l.complain("panel %q: the bars of column %s end %d pixels from the left, beyond a phone's screen", p.Title, column, used)
+		}
 		if options["type"] == "gauge" && properties["max"] == nil && properties["fieldMinMax"] != true {
 			l.complain("panel %q: the bars of column %s are drawn up to the greatest number of all columns, not the greatest of its own (fieldMinMax)", p.Title, column)
 		}

@@ -9,37 +9,37 @@ func allTime() board {
 	b.Timepicker.Hidden = true // links to an artist's board take its time along
 	b.add(
 		stat("The record", "All hours and plays.", "lastNotNull", 8, 4).
-			flux(`record()`).columns("hours", "plays").unit("none", 0).
+			flux(`record()`).columns("hours", "plays").unit("locale", 0).
 			field("hours", inUnit(hours), fixed(listened)).
 			field("plays", fixed(played)),
 		stat("Different", "How many artists, albums and songs were ever heard, whatever the length of their plays.", "lastNotNull", 8, 4).
-			flux(`everDifferent()`).columns("artists", "albums", "songs").unit("none", 0).colored(other),
+			flux(`everDifferent()`).columns("artists", "albums", "songs").unit("locale", 0).colored(other),
 		table("First listen", "The first play of all.", 8, 4).
-			flux(`firstListen()`).columns("since", "song").unit("none", 0).
+			flux(`firstListen()`).columns("since", "song").unit("locale", 0).
 			field("since", name("On"), width(110)).
 			field("song", name("Song"), wrap()),
 
 		totalsTable("Artists", "artist_total", "The artists who were heard most. Plays count for the first artist of a song.", "name"),
 		totalsTable("Songs", "track_total", "The songs that were heard most. The link is to the uri that was heard most.", "name", "artist"),
 		totalsTable("Albums", "album_total", "The albums that were heard most.", "name", "artist"),
-		table("Most faithful", "The artists who were among a year's first fifty in most years, and their hours in those.", 12, 15).
-			flux(`faithful()`).columns("artist", "years", "hours").unit("none", 0).
-			field("artist", name("Artist"), links(toArtist("artist"))).
+		table("Most faithful", "The artists who were among a year's first fifty in most years, and their hours in those.", 12, 17).
+			flux(`faithful()`).columns("artist", "years", "hours").unit("locale", 0).
+			field("artist", name("Artist"), wrap(), links(toArtist("artist"))).
 			field("years", append([]property{name("Years"), width(160)}, bar(average)...)...).
 			field("hours", name("Hours"), decimals(1), width(90)),
 
 		row("Through the years"),
-		barchart("Hours per year", "From New Year to New Year in ${zone}.", "year", 12, 9).flux(`yearly()`).columns("year", "hours").unit(hours, 0),
+		barchart("Hours per year", "From New Year to New Year in ${zone}.", "year", 12, 9).flux(`yearly()`).columns("year", "hours").autoUnit(hours),
 		barchart("Lifetime", "All hours up to the end of each year.", "year", 12, 9).
-			flux(`yearly() |> cumulativeSum(columns: ["hours"])`).columns("year", "hours").unit(hours, 0),
+			flux(`yearly() |> cumulativeSum(columns: ["hours"])`).columns("year", "hours").autoUnit(hours),
 		table("Artists of the years", "The artist who was heard longest in each year.", 12, 12).
-			flux(`champions()`).columns("year", "artist", "hours", "plays").unit("none", 0).
+			flux(`champions()`).columns("year", "artist", "hours", "plays").unit("locale", 0).
 			field("year", name("Year"), width(60)).
-			field("artist", name("Artist"), links(toArtist("artist"))).
-			field("hours", append([]property{name("Hours"), decimals(1), width(130)}, bar(listened)...)...).
+			field("artist", name("Artist"), wrap(), links(toArtist("artist"))).
+			field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 			field("plays", name("Plays"), width(70)),
 		table("Milestones", "The days on which every thousandth hour and ten thousandth play were reached, and some before those; newest first.", 12, 12).
-			flux(`milestones()`).columns("day", "milestone").unit("none", 0).empty("Not 10 hours yet").
+			flux(`milestones()`).columns("day", "milestone").unit("locale", 0).empty("Not 10 hours yet").
 			field("day", name("Day"), width(110)).
 			field("milestone", name("Milestone")),
 	)
@@ -49,12 +49,12 @@ func allTime() board {
 // totalsTable is a top of one of the measurements of totals; the artist's name is in the
 // first of names that is called artist, else in name.
 func totalsTable(title, measurement, description string, names ...string) panel {
-	p := table(title, description, 12, 15).cells("md").unit("none", 0).
+	p := table(title, description, 12, 17).slim().cells("md").unit("locale", 0).
 		flux(`topEver(measurement: "`+measurement+`", by: "${by}", fields: `+
 			anyOf("name", "artist", "id", "image_url", "plays", "ms_played", "first_ms", "last_ms")+`)`).
 		columns(append(append([]string{"image_url"}, names...), "hours", "plays", "first_ms", "last_ms", "id")...).
 		field("image_url", cover()...).
-		field("hours", append([]property{name("Hours"), decimals(1), width(130)}, bar(listened)...)...).
+		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 		field("plays", name("Plays"), width(54)).
 		field("first_ms", name("First"), inUnit(date), width(96)).
 		field("last_ms", name("Last"), inUnit(date), width(96)).

@@ -14,8 +14,8 @@ func now() board {
 	b.add(
 		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 8).
 			promRows(withPage(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info)).
-			empty("Nothing plays").cells("lg").
-			columns("image_url", "track", "artist", "album", "Value", "account", "page", "track_id").
+			empty("Nothing plays").slim().cells("lg").
+			columns("image_url", "track", "artist", "Value", "album", "account", "page", "track_id").
 			field("image_url", append(cover(), width(60))...).
 			field("track", name("Title"), wrap(), links(openInSpotify)).
 			field("artist", name("Artists"), wrap()).
@@ -29,7 +29,7 @@ func now() board {
 			unit(hours, 1).empty("Nothing yet"),
 		stat("Plays today", "Plays since midnight where the listener lives (${zone}) that were long enough to count.", "sum", 4, 4).
 			flux(`today(field: "plays") |> map(fn: (r) => ({account: r.account, plays: r._value}))`).rows("/^plays$/").
-			unit("none", 0).colored(played).empty("None yet"),
+			unit("locale", 0).colored(played).empty("None yet"),
 		stat("Player", "Whether something plays. Nothing is shown for an account whose player could not be looked at.", "lastNotNull", 4, 4).
 			promNow(perAccount(ofAccounts("spotify_playing")), "{{account}}").
 			maps("0", "silent", before, "1", "plays", listened).empty("Not known"),
@@ -53,7 +53,7 @@ func now() board {
 		stateTimeline("When something played", "When the player was seen to play.", 24, 5).
 			prom(perAccount(ofAccounts("spotify_playing")), "{{account}}").
 			maps("0", "silent", before, "1", "plays", listened).empty("Nobody was looked at"),
-		table("Just heard", "The plays that were recorded last. Click a title to open it in Spotify, an artist for all that was heard of them.", 24, 12).
+		table("Just heard", "The plays that were recorded last. Click a title to open it in Spotify, an artist for all that was heard of them.", 24, 14).
 			flux(`heard(fields: `+anyOf("image_url", "track", "artist", "album", "ms_played", "skipped", "device", "kind", "track_id")+`)
     |> pivot(rowKey: ["_time", "account"], columnKey: ["_field"], valueColumn: "_value")
     |> group()

@@ -34,7 +34,7 @@ func topTable(title, description string, w, h int, expression string, names ...s
 	if names[0] != "image_url" {
 		columns = append([]string{"rank"}, columns...)
 	}
-	p := table(title, description, w, h).slim().cells("md").unit("none", 0).
+	p := table(title, description, w, h).slim().cells("md").unit("locale", 0).
 		field("rank", rank()...).
 		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 		field("plays", name("Plays"), width(54))
@@ -87,7 +87,7 @@ func line(c string) []property {
 // clockPanel shows the hours of a day.
 func clockPanel(expression string, w, h int) panel {
 	return barchart("Hours of the day", "Hours listened in each hour of the day in ${zone}. A play counts for the hour in which it ended.", "hour", w, h).
-		flux(expression).columns("hour", "hours").unit(hours, 1)
+		flux(expression).columns("hour", "hours").autoUnit(hours)
 }
 
 // weekPanel shows the hours of the days of a week.

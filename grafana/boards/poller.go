@@ -72,7 +72,7 @@ func healthPanels() []panel {
 		stat("Accounts that fail", "Accounts whose last poll failed. The table beside says why."+
 			onAlert("SpotifyAuthorizationLost", "SpotifyPollsFailing", "SpotifyPremiumLapsed", "SpotifyNotRegistered", "SpotifyHistoryAtRisk", "SpotifyJournalFailing"), "lastNotNull", 4, 4).
 			promNow("sum(1 - "+perAccount(ofAccounts("spotify_up"))+")", "accounts").background().
-			unit("none", 0).limits(good, at(1, bad)).empty("Nobody is followed"),
+			unit("locale", 0).limits(good, at(1, bad)).empty("Nobody is followed"),
 		table("Accounts", "How each account fares. A login ends six months after it was made, whatever is done with it: log in again before."+
 			onAlert("SpotifyAuthorizationLost", "SpotifyAuthorizationEnds", "SpotifyNobodyLoggedIn"), 16, 8).
 			promRows(perAccount(ofAccounts("spotify_up"))).
@@ -122,7 +122,7 @@ func requestPanels() []panel {
 			onAlert("SpotifyQuotaExceeded"), 4, 7).
 			promNow(used+" / "+limit, "{{instance}}").unit("percentunit", 0).bounds(0, 1).limits(good, at(0.9, warn), at(1, bad)).empty("No limit is set"),
 		lines("Requests in 24 hours", "Requests to the Web API in the 24 hours before, all accounts together, and how many there may be. The limit falls after a lock-out.", 14, 7).
-			prom(used, "made").prom(limit, "allowed").unit("none", 0).from(0).
+			prom(used, "made").prom(limit, "allowed").unit("locale", 0).from(0).
 			field("made", fixed(played)).field("allowed", fixed(before)).empty("No requests"),
 		stat("May ask again in", "How long Spotify has told the app to wait (Retry-After). Nothing is asked before, by any account. Hours mean that the quota of the developer account is used up."+
 			onAlert("SpotifyRateLimited", "SpotifyQuotaExceeded"), "lastNotNull", 6, 4).
@@ -150,15 +150,15 @@ func historyPanels() []panel {
 	return []panel{
 		stat("Open gaps", "Holes in the history that may have lost plays: more than 50 plays passed without a poll. Import the extended history, or accept the gap."+onAlert("SpotifyHistoryGap"), "lastNotNull", 4, 4).
 			promNow(perAccount(ofAccounts("spotify_history_open_gaps")), "{{account}}").
-			unit("none", 0).limits(good, at(1, bad)).empty("Not known"),
-		stat("Last play", "How long ago the newest play that is recorded ended."+onAlert("SpotifyLongSilence"), "lastNotNull", 4, 4).
-			promNow(perAccount(since(ofAccounts("spotify_last_listen_timestamp_seconds"))), "{{account}}").
-			unit("s", 1).limits(good, at(day, warn), at(3*day, bad)).empty("None yet"),
+			unit("locale", 0).limits(good, at(1, bad)).empty("Not known"),
+		stat("Journal holds", "Plays in the journal, all accounts together.", "lastNotNull", 4, 4).
+			promNow(ofJob("spotify_journal_plays"), "{{instance}}").unit("locale", 0).empty("Not known"),
 		bars("Plays recorded", "Plays that were recorded, an hour, by the witness that saw them first: playback while they played, recently_played afterwards, extended_history and account_data by an import.", 16, 8).
 			prom("3600 * sum by (account, witness) (rate("+ofAccounts("spotify_listens_recorded_total")+"[$__rate_interval])) > 0", "{{account}}: {{witness}}").
 			windows("1h").unit("suffix:/h", 0).stacked("normal").empty("None was recorded"),
-		stat("Plays in the journal", "Plays in the journal, all accounts together.", "lastNotNull", 8, 4).
-			promNow(ofJob("spotify_journal_plays"), "{{instance}}").unit("locale", 0).empty("Not known"),
+		stat("Last play", "How long ago the newest play that is recorded ended."+onAlert("SpotifyLongSilence"), "lastNotNull", 8, 4).
+			promNow(perAccount(since(ofAccounts("spotify_last_listen_timestamp_seconds"))), "{{account}}").
+			unit("s", 1).limits(good, at(day, warn), at(3*day, bad)).empty("None yet"),
 		lines("Recent plays held", "Share of the plays on Spotify's last page that a query finds in the journal and in InfluxDB.", 24, 6).
 			prom("min by (account, store) ("+ofAccounts("spotify_recent_plays_held_ratio")+")", "{{account}}: {{store}}").
 			autoUnit("percentunit").bounds(0, 1).empty("Not known"),
@@ -176,10 +176,10 @@ func influxPanels() []panel {
 			promNow(since(oldest)+" or 0 * "+pending, "{{instance}}").
 			unit("s", 1).maps("0", "none waits", "").limits(good, at(900, warn), at(3600, bad)).empty("Not known"),
 		lines("Queue", "Points that wait to be written to InfluxDB or deleted from it.", 16, 8).
-			prom(pending, "{{instance}}").unit("none", 0).from(0).empty("Not known"),
+			prom("sum("+pending+")", "points").legend(noLegend).unit("locale", 0).from(0).empty("Not known"),
 		stat("Refused points", "Points that InfluxDB refused for good. They stay in the journal and are missing in boards."+onAlert("SpotifyPointsRejected"), "lastNotNull", 4, 4).
 			promNow(ofJob("spotify_journal_rejected_points"), "{{instance}}").
-			unit("none", 0).limits(good, at(1, bad)).empty("Not known"),
+			unit("locale", 0).limits(good, at(1, bad)).empty("Not known"),
 		stat("Bucket", "Whether the bucket's settings are right for a life of listening."+onAlert("SpotifyBucketSettings"), "lastNotNull", 4, 4).
 			promNow(ofJob("spotify_influx_bucket_warning"), "{{instance}}").
 			maps("0", "right", "", "1", "wrong", "").limits(good, at(1, bad)).empty("Not known"),
@@ -187,13 +187,13 @@ func influxPanels() []panel {
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_written_total")+"[$__rate_interval]))", "written").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_deleted_total")+"[$__rate_interval]))", "deleted").
 			prom("60 * sum(rate("+ofJob("spotify_influx_points_rejected_total")+"[$__rate_interval]))", "refused").
-			windows("5m").unit("suffix:/min", 0).
+			windows("5m").unit("suffix:/min", 0).stacked("normal").
 			field("written", fixed(good)).field("deleted", fixed(before)).field("refused", fixed(bad)).empty("None"),
 		bars("Failed requests by cause", "Requests a minute that InfluxDB did not take, and those that had to be repeated. network: is it there? unauthorized, forbidden, not_found: token, organization or bucket are wrong. invalid, unprocessable: points are refused."+
 			onAlert("SpotifyInfluxDown", "SpotifyInfluxRefuses"), 12, 7).
 			prom("60 * sum by (reason) (rate("+ofJob("spotify_influx_write_failures_total")+"[$__rate_interval])) > 0", "{{reason}}").
 			prom("60 * sum(rate("+ofJob("spotify_influx_write_retries_total")+"[$__rate_interval])) > 0", "repeated").
-			windows("5m").unit("suffix:/min", 1).byCause().empty("None failed"),
+			windows("5m").unit("suffix:/min", 1).stacked("normal").byCause().empty("None failed"),
 		lines("InfluxDB's answers take", "Time to the head of an answer of InfluxDB.", 24, 7).
 			quantiles("spotify_influx_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
@@ -217,7 +217,7 @@ func exporterPanels() []panel {
 		table("Build", "What the running program was built from.", 8, 4).
 			promRows("max by (instance, version, revision, goversion) ("+ofJob("spotify_exporter_build_info")+")").
 			columns("instance", "version", "revision", "goversion").
-			field("instance", name("Instance")).field("version", name("Version")).field("revision", name("Commit")).field("goversion", name("Go")).
+			field("instance", name("Instance"), width(150)).field("version", name("Version")).field("revision", name("Commit"), wrap()).field("goversion", name("Go")).slim().
 			empty("Not scraped"),
 		stat("Started", "When the exporter was started.", "lastNotNull", 4, 4).
 			promNow("1000 * "+ofJob("process_start_time_seconds"), "{{instance}}").unit("dateTimeFromNow", 0).colored(before).empty("Not scraped"),

@@ -15,20 +15,20 @@ func public() board {
 	b.Links = []boardLink{}
 	b.add(
 		stat("Music", "Hours, plays of 30 s and more, and how many songs they were of.", "lastNotNull", 12, 4).
-			flux(`shownSongs() |> facts() |> rename(columns: {number: "songs"})`).columns("hours", "plays", "songs").unit("none", 0).
+			flux(`shownSongs() |> facts() |> rename(columns: {number: "songs"})`).columns("hours", "plays", "songs").unit("locale", 0).
 			field("hours", inUnit(hours), fixed(listened)).
 			field("plays", fixed(played)).
 			field("songs", fixed(found)),
 		stat("Artists", "How many different artists were heard.", "lastNotNull", 5, 4).
-			flux(`shownArtists() |> facts() |> rename(columns: {number: "artists"}) |> keep(columns: ["artists"])`).unit("none", 0).colored(other),
+			flux(`shownArtists() |> facts() |> rename(columns: {number: "artists"}) |> keep(columns: ["artists"])`).unit("locale", 0).colored(other),
 		stat("As of", "Until when this is true: plays of the last day are shown later.", "lastNotNull", 7, 4).
 			flux(`asOf()`).words("Value").unit("string", 0).colored(before),
 		bars("Hours per day", "Hours of music from midnight to midnight.", 24, 8).
 			flux(`shownMS(start: midnight()) |> perDay() |> map(fn: (r) => ({_time: r._time, _value: float(v: r._value) / 3600000.0}))`).
-			unit(hours, 1).colored(listened).named("hours").legend(noLegend),
-		publicTop("Top artists", "By hours. Plays count for the first artist of a song.", `shownArtists() |> top()`, "artist"),
-		publicTop("Top songs", "By hours.", `shownSongs() |> top()`, "track", "artist"),
-		publicTop("Top albums", "By hours.", `shownAlbums() |> top()`, "album", "artist"),
+			autoUnit(hours).colored(listened).named("hours").legend(noLegend),
+		publicTop("Top artists", "By hours. Plays count for the first artist of a song.", 7, `shownArtists() |> top()`, "artist"),
+		publicTop("Top songs", "By hours.", 9, `shownSongs() |> top()`, "track", "artist"),
+		publicTop("Top albums", "By hours.", 8, `shownAlbums() |> top()`, "album", "artist"),
 		clockPanel(`shownHours() |> clock()`, 8, 9).described("Hours of music in each hour of the day."),
 		weekPanel(`shownHours() |> week()`, 8, 9).described("Hours of music in each hour of each weekday."),
 		calendarPanel(`shownMS(start: midnight()) |> calendar()`, 8, 9).described("A square for each day, a column for each week: the more green, the more hours."),
@@ -37,11 +37,11 @@ func public() board {
 }
 
 // publicTop is a table of a top without pictures and links.
-func publicTop(title, description, expression string, names ...string) panel {
+func publicTop(title, description string, w int, expression string, names ...string) panel {
 	columns := append(append([]string{"rank"}, names...), "hours", "plays")
-	p := table(title, description, 8, 15).slim().
+	p := table(title, description, w, 17).slim().
 		flux(expression+` |> withNames(fields: `+anyOf(append(names, "incognito", "kind")...)+`) |> keep(columns: ["`+strings.Join(columns, `", "`)+`"])`). // a snapshot has all columns, shown or not
-		columns(columns...).unit("none", 0).
+		columns(columns...).unit("locale", 0).
 		field("rank", rank()...).
 		field("hours", append([]property{name("Hours"), decimals(1), width(100)}, bar(listened)...)...).
 		field("plays", name("Plays"), width(54))

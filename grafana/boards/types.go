@@ -78,10 +78,11 @@ func (p panel) sized(pixels int) panel {
 	return p
 }
 
-// background colors the whole of a stat.
+// background colors the whole of a stat, evenly: on a light ground white text cannot be read on
+// the lighter end of a gradient.
 func (p panel) background() panel {
 	options := p.Options.(statOptions)
-	options.ColorMode = "background"
+	options.ColorMode = "background_solid"
 	p.Options = options
 	return p
 }

@@ -10,18 +10,18 @@ func year() board {
 		stat("The year", "Hours and plays in ${year}, and the hours of the year before.", "lastNotNull", 10, 4).
 			flux(`yearFacts()`).columns("hours", "plays", "before").unit(hours, 0).
 			field("hours", fixed(listened)).
-			field("plays", inUnit("none"), fixed(played)).
+			field("plays", inUnit("locale"), fixed(played)).
 			field("before", name("year before"), fixed(before)),
 		stat("Different", "How many albums, artists and songs were heard.", "lastNotNull", 8, 4).
-			flux(`variety(start: newYear, stop: yearEnd)`).rows("/^number$/").unit("none", 0).colored(other),
+			flux(`variety(start: newYear, stop: yearEnd)`).rows("/^number$/").unit("locale", 0).colored(other),
 		stat("New", "Artists and songs that were heard for the first time ever, short plays included.", "lastNotNull", 6, 4).
-			flux(`yearNews()`).rows("/^number$/").unit("none", 0).colored(found),
+			flux(`yearNews()`).rows("/^number$/").unit("locale", 0).colored(found),
 
-		topTable("Artists of the year", "Plays count for the first artist of a song. Click a name for all about the artist.", 8, 16,
+		topTable("Artists of the year", "Plays count for the first artist of a song. Click a name for all about the artist.", 7, 18,
 			`artists(start: newYear, stop: yearEnd) |> top(by: "${by}") |> withFields(fields: (r) => r._field == "artist" or r._field == "image_url")`, "image_url", "artist"),
-		topTable("Songs of the year", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 8, 16,
+		topTable("Songs of the year", "A song is a title of a first artist, whatever its uris. The link is to the uri that was heard most.", 9, 18,
 			`songs(start: newYear, stop: yearEnd) |> top(by: "${by}") |> asSongs()`, "image_url", "track", "artist"),
-		topTable("Albums of the year", "An album is a name of an artist, whatever its editions' ids.", 8, 16,
+		topTable("Albums of the year", "An album is a name of an artist, whatever its editions' ids.", 8, 18,
 			`albums(start: newYear, stop: yearEnd) |> top(by: "${by}") |> withFields(fields: (r) => r._field == "album" or r._field == "artist" or r._field == "image_url")`, "image_url", "album", "artist"),
 
 		row("Records"),
@@ -32,14 +32,14 @@ func year() board {
 		stat("Longest streak", "The most days in a row on which something was heard.", "lastNotNull", 4, 4).
 			flux(`longestStreak()`).unit("suffix:days", 0).colored(average),
 		table("Most repeated in a day", "The song that was played most often from one midnight to the next, in ${zone}.", 8, 4).
-			flux(`mostRepeated()`).columns("song", "times", "day").unit("none", 0).
+			flux(`mostRepeated()`).columns("song", "times", "day").unit("locale", 0).
 			field("song", name("Song"), wrap()).
 			field("times", name("Times"), width(70)).
 			field("day", name("Day"), width(110)),
 
 		row("When"),
 		barchart("Months", "Hours of each month of ${year} and of the year before.", "month", 12, 9).
-			flux(`months()`).unit(hours, 1).legend(bottomLegend).columns("month", "this year", "the year before").
+			flux(`months()`).autoUnit(hours).legend(bottomLegend).columns("month", "this year", "the year before").
 			field("this year", fixed(listened)).field("the year before", fixed(before)),
 		weekPanel(`played(fields: (r) => r._field == "hour" or r._field == "weekday" or r._field == "ms_played", start: newYear, stop: yearEnd) |> week()`, 12, 9),
 		heatmap("Days", "A square for each day of ${year}, a column for each week by its number. Days break at midnight in ${zone}.", "hours", hours, 1, 24, 8).
