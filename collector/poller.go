@@ -45,6 +45,7 @@ type poller struct {
 	api     *spotify.Account
 	tracker *tracker
 	digest  spotify.Digest // of the page that is recorded
+	page    []spotify.Play // which has these plays
 	log     *slog.Logger
 
 	profileUntil time.Time
@@ -171,12 +172,31 @@ func (p *poller) list(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if failed := p.endListed(ctx, page.Plays); failed != nil {
+			return &journalError{failed}
+		}
 		if failed := p.checkHeld(ctx); failed != nil {
 			return &journalError{failed}
 		}
-		p.digest = page.Digest
+		p.digest, p.page = page.Digest, page.Plays
 	}
 	p.listedAt, p.unlistedSince = now, time.Time{}
+	return nil
+}
+
+// endListed records what the player shows no more if the page tells that it has ended.
+func (p *poller) endListed(ctx context.Context, page []spotify.Play) error {
+	tracker := p.tracker.clone()
+	reports := tracker.listed(page)
+	if len(reports) == 0 {
+		return nil
+	}
+	recorded, err := p.options.Journal.Record(ctx, p.alias, journal.Witnessed{Reports: reports, Playback: tracker.state()})
+	if err != nil {
+		return err
+	}
+	p.recorded(reports, recorded)
+	p.tracker = tracker
 	return nil
 }
 
@@ -207,7 +227,7 @@ func (p *poller) look(ctx context.Context) error {
 	if !p.lookedAt.IsZero() {
 		elapsed = player.ReceivedAt.Sub(p.lookedAt)
 	}
-	reports := tracker.look(player, elapsed)
+	reports := append(tracker.look(player, elapsed), tracker.listed(p.page)...)
 	if before := p.tracker.Open; tracker.Open != nil || before != nil {
 		witnessed := journal.Witnessed{Reports: reports, Playback: tracker.state()}
 		if tracker.Open != nil && (before == nil || !same(&before.Item, &tracker.Open.Item)) {
@@ -219,9 +239,10 @@ func (p *poller) look(ctx context.Context) error {
 		}
 		p.recorded(reports, recorded)
 	}
+	vanished := tracker.gone() && !p.tracker.gone()
 	p.tracker, p.lookedAt = tracker, player.ReceivedAt
 	now := p.options.Clock.Now()
-	if len(reports) > 0 && p.unlistedSince.IsZero() {
+	if (len(reports) > 0 || vanished) && p.unlistedSince.IsZero() {
 		p.unlistedSince = now
 	}
 	if tracker.playing() {

@@ -26,6 +26,9 @@ const (
 	// it is while a device changes its network, or when Spotify does not name it for
 	// a moment, before its play is given up.
 	overlook = 2 * time.Minute
+	// unlisted is after what time it is given up if Spotify's list will tell whether
+	// it has ended, and does not.
+	unlisted = 24 * time.Hour
 	// listedFrom is what a play must have to be in recently-played, as a rule.
 	listedFrom = 30 * time.Second
 )
@@ -51,7 +54,8 @@ type tracker struct {
 	Open *openPlay `json:"open"`
 	// LookedAt is when the player was looked at last, whatever it showed.
 	LookedAt time.Time `json:"looked_at"`
-	// Left is what was paused last and given up: it may go on from there.
+	// Left is what was given up last, or paused when another item took its place: it
+	// may go on from there.
 	Left left `json:"left,omitzero"`
 
 	recordPrivate bool
@@ -62,6 +66,8 @@ type tracker struct {
 type left struct {
 	Item     string        `json:"item"` // its key
 	Position time.Duration `json:"position"`
+	// Heard is what had been heard of it by then if its play may go on, too.
+	Heard time.Duration `json:"heard,omitempty"`
 }
 
 // restoreTracker returns the tracker that stored its state in the journal.
@@ -95,7 +101,10 @@ func (t *tracker) clone() *tracker {
 }
 
 // playing tells whether something played at the last look.
-func (t *tracker) playing() bool { return t.Open != nil && t.Open.Playing }
+func (t *tracker) playing() bool { return t.Open != nil && t.Open.Playing && !t.Open.Gone }
+
+// gone tells whether something is open that the player does not show any more.
+func (t *tracker) gone() bool { return t.Open != nil && t.Open.Gone }
 
 // look takes in what the player showed and returns the plays that have ended
 // since the last look, oldest first. What was only ever seen paused is no play: it
@@ -172,14 +181,21 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		t.begin(p, item, now, position, known, false)
 		return nil
 	case !visible:
-		if p.Item == nil && p.Kind != "ad" && !open.missed(now) {
-			return nil
+		if p.Item == nil && p.Kind != "ad" {
+			if !open.missed(now) {
+				return nil
+			}
+			if open.listed() && now.Sub(open.MissedAt) < unlisted {
+				open.Gone = true // it may go on; a paused player is shown for ten minutes only
+				return nil
+			}
 		}
 		t.leave()
+		t.Left = left{Item: key(&open.Item), Position: open.Position, Heard: open.Listened}
 		if !open.MissedAt.IsZero() {
-			return open.vanish(open.MissedAt)
+			return []journal.Report{open.giveUp(now)}
 		}
-		return open.vanish(now)
+		return []journal.Report{open.vanish(now)}
 	case same(&open.Item, &item):
 		if !known {
 			position = open.expected(now)
@@ -203,6 +219,27 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		t.Open.ReasonStart = "trackdone"
 	}
 	return []journal.Report{ended}
+}
+
+// listed takes in what Spotify's list has, which tells whether what is gone has
+// ended, and returns it then.
+func (t *tracker) listed(plays []spotify.Play) []journal.Report {
+	o := t.Open
+	if !t.gone() {
+		return nil
+	}
+	since := o.SeenAt
+	if !o.Playing {
+		since = o.PausedAt
+	}
+	for i := range plays {
+		p := &plays[i]
+		if item := itemOf(&p.Item); same(&item, &o.Item) && p.PlayedAt.After(since.Add(-lookError)) {
+			t.leave()
+			return []journal.Report{o.giveUp(p.PlayedAt)}
+		}
+	}
+	return nil
 }
 
 // same tells whether two looks show one item. Relinked uris of one play do not
@@ -229,7 +266,7 @@ func (t *tracker) leave() {
 func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, position time.Duration, known, sounded bool) {
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
 	began, since := now.Add(-position), now.Sub(t.LookedAt) // if that was never: centuries
-	further := position - t.Left.Position
+	further, again := position-t.Left.Position, t.Left.Item == key(&item)
 	switch {
 	case !p.Playing:
 		o.Uncertain = max(lookError, position)
@@ -245,13 +282,17 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 			// Or from where it was left, some time ago.
 			o.Uncertain = max(lookError, position)
 		}
-	case t.Left.Item == key(&item) && further >= 0 && further <= since+lookError:
+	case again && further >= 0 && further <= since+lookError:
 		o.StartedAt, o.Listened = now.Add(-further), further
 	default:
 		// Entered in its middle after the last look, or paused since.
 		o.Listened = min(position, since/2)
 		o.Uncertain = max(lookError, min(position, since))
 	}
+	if again && further >= -lookError { // it may be the same play
+		o.Uncertain += t.Left.Heard
+	}
+	t.Left.Heard = 0
 	if !p.Playing {
 		o.PausedAt, o.StillAt = now, now
 	}
@@ -270,7 +311,8 @@ func (t *tracker) shift(by time.Duration) {
 // proceed is a look that shows the open item again.
 func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, position, set time.Duration) []journal.Report {
 	o := t.Open
-	o.MissedAt = time.Time{}
+	missed, gone := !o.MissedAt.IsZero(), o.Gone
+	o.MissedAt, o.Gone = time.Time{}, false
 	passed, moved := now.Sub(o.SeenAt), position-o.Position
 	if o.Playing && p.Playing && moved == 0 && passed > lookError && p.ProgressMS != nil {
 		return nil // nothing that plays stands still: an old answer from a cache
@@ -284,14 +326,14 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 
 	var ended []journal.Report
 	switch {
-	case o.Playing && left >= 0 && moved < -lookError && passed >= left-crossfade && position <= passed-left+crossfade+lookError:
+	case o.Playing && !gone && left >= 0 && moved < -lookError && passed >= left-crossfade && position <= passed-left+crossfade+lookError:
 		began := now.Add(-position)
 		if !p.Playing && position == 0 { // it has stopped at its end, and shows its start
 			began = o.SeenAt.Add(left)
 		}
 		if left-began.Sub(o.SeenAt) > lookError {
 			// Crossfaded into itself, or moved back before its end.
-			ended = t.restart(p, now, position)
+			ended = t.restart(p, now, position, gone)
 			o = t.Open
 			break
 		}
@@ -299,12 +341,21 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		o = t.Open
 		o.Listened = position
 	case moved < -lookError && position <= passed+lookError:
-		ended = t.restart(p, now, position)
+		ended = t.restart(p, now, position, gone)
 		o = t.Open
-	case !o.pausedLong(passed, moved):
+	case !o.pausedLong(passed, moved) || o.listed():
 		listened, unsure := o.heard(p.Playing, passed, moved)
-		if moved >= 0 && passed-moved > lookError && !o.PausedAt.IsZero() {
-			o.paused(now.Add(-moved))
+		switch until := now.Add(-moved); {
+		case moved < 0 || passed-moved <= lookError:
+		case !o.PausedAt.IsZero() && (missed || until.Sub(o.PausedAt) >= logout):
+			o.divide(o.PausedAt, until, 0)
+		case !o.PausedAt.IsZero():
+			o.paused(until)
+		case missed || passed-moved >= logout:
+			o.divide(o.SeenAt, now, moved)
+		}
+		if length := duration(&item); length > 0 && (gone || passed-moved >= logout) {
+			unsure = min(unsure, length) // mostly it was paused
 		}
 		o.Listened += max(0, listened)
 		o.Uncertain += unsure
@@ -312,8 +363,8 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 			o.StartedAt = now.Add(-max(0, listened))
 		}
 	default:
-		// Paused for so long that Spotify has ended the play; what goes on is
-		// another one.
+		// Paused for so long that Spotify may have ended the play. If it has not, an
+		// export tells that what goes on is no other one.
 		stopped, uncertain := o.SeenAt, lookError
 		if !o.PausedAt.IsZero() {
 			stopped = o.PausedAt
@@ -322,6 +373,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		if !o.Playing {
 			uncertain = max(uncertain, unsure)
 		}
+		uncertain += o.Listened
 		resumed := now.Add(-max(0, listened))
 		ended = append(ended, o.end(stopped, max(lookError, resumed.Sub(stopped)), "logout", 0, max(0, moved)))
 		t.Open = &openPlay{Item: item, SeenAt: o.SeenAt, Position: o.Position, Listened: max(0, listened), Uncertain: uncertain, ReasonStart: "appload"}
@@ -382,19 +434,25 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 // position to zero has not, and nobody can tell. Spotify's list will, if what was
 // listened before is enough to be listed: until then it stays one play, which
 // knows when it was restarted. What is too short to be listed would be lost, so it
-// becomes a play of its own.
-func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration) []journal.Report {
+// becomes a play of its own. gone: the player did not show the item meanwhile.
+func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration, gone bool) []journal.Report {
 	o := t.Open
 	if !o.Playing && !p.Playing {
 		// Moved back while it was paused, or heard from the start and paused again.
-		o.Break = journal.Break{From: o.PausedAt, Until: now, MSPlayed: o.Listened.Milliseconds()}
+		o.divide(o.PausedAt, now, 0)
 		o.Uncertain, o.StillAt = o.Uncertain+position, now
 		return nil
 	}
 	began := now.Add(-position)
-	if !o.Playing { // somebody has chosen it again
+	if !o.Playing && o.listed() { // chosen again, or moved back in the pause
+		o.divide(o.PausedAt, now, 0)
+		o.Listened, o.Uncertain = o.Listened+position, o.Uncertain+position
+		return nil
+	}
+	if !o.Playing {
 		ended := o.giveWay(p, now, began)
 		t.begin(p, o.Item, now, position, true, false)
+		t.Open.Uncertain += o.Listened
 		return []journal.Report{ended}
 	}
 	more, most := max(0, began.Sub(o.SeenAt)), now.Sub(o.SeenAt)
@@ -405,18 +463,17 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 		more /= 2
 		o.Uncertain += more
 	}
+	if gone {
+		o.Uncertain += more
+	}
 	if o.Listened+more >= listedFrom {
-		if o.Break.MSMore > 0 { // of two only one can be told
-			o.Uncertain += time.Duration(o.Break.MSPlayed) * time.Millisecond
-			o.StartedAt = time.Time{}
-		}
-		o.Break = journal.Break{From: o.SeenAt, Until: now, MSPlayed: o.Listened.Milliseconds(), MSMore: most.Milliseconds()}
+		o.divide(o.SeenAt, now, most)
 		o.Listened += more + position
 		return nil
 	}
 	ended := o.end(began, lookError, "backbtn", more, lookError)
 	next := *o
-	next.StartedAt, next.Listened, next.Uncertain, next.ReasonStart = began, position, lookError, "backbtn"
+	next.StartedAt, next.Listened, next.Uncertain, next.ReasonStart = began, position, lookError+o.Listened+more, "backbtn"
 	t.Open = &next
 	return []journal.Report{ended}
 }

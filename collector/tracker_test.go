@@ -185,6 +185,40 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(3 * time.Hour).Resume() },
 		want:   []string{"B logout", "B trackdone"}, lasts: 4 * time.Hour,
 	}, {
+		name:   "resumed after a quarter of an hour", // Spotify has ended the first one
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(minutes(15)).Resume() },
+		want:   []string{"B logout", "B trackdone"},
+	}, {
+		name:   "resumed after Spotify has ended it, and before it is listed",
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(minutes(10.5)).Resume() },
+		want:   []string{"B", "B trackdone"}, within: 5 * time.Second,
+	}, {
+		name:  "paused for a quarter of an hour, and not ended",
+		setup: func(w *world, at time.Time) { w.goesOn(at, trackB, minutes(15)) },
+		want:  []string{"B trackdone"},
+	}, {
+		name:  "paused for hours, and not ended",
+		setup: func(w *world, at time.Time) { w.goesOn(at, trackB, 5*time.Hour) },
+		want:  []string{"B trackdone"}, lasts: 6 * time.Hour,
+	}, {
+		name:  "paused for hours and not ended, and we were restarted",
+		setup: func(w *world, at time.Time) { w.goesOn(at, trackB, 2*time.Hour) },
+		want:  []string{"B trackdone"}, lasts: 3 * time.Hour, stops: []time.Duration{minutes(40)}, down: 5 * time.Minute,
+	}, {
+		name: "paused for long twice", // ended both times, and one of them cannot be told
+		script: func(m moment) {
+			m.Play(trackB).After(minutes(1)).Pause().After(minutes(10.5)).Resume().After(minutes(1)).Pause().After(minutes(10.5)).Resume()
+		},
+		want: []string{"B", "B", "B trackdone"}, within: minutes(3.5),
+	}, {
+		name:   "moved to its start in a pause", // listed once, at its end
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(minutes(3)).Seek(0).Resume() },
+		want:   []string{"B trackdone"}, within: oneLook,
+	}, {
+		name:   "chosen again in a pause", // listed twice
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(minutes(3)).Play(trackB) },
+		want:   []string{"B", "B trackdone"}, within: oneLook,
+	}, {
 		name:   "resumed after its end",
 		script: func(m moment) { m.Play(trackA).After(minutes(8)).Resume() },
 		want:   []string{"A trackdone", "A trackdone"},
@@ -206,6 +240,10 @@ func TestTracker(t *testing.T) {
 			m.Play(trackB).After(minutes(2) + 15*time.Second).Stop().After(minutes(1.75) - 3*time.Second).Play(trackC)
 		},
 		want: []string{"B trackdone", "C trackdone"}, within: oneLook,
+	}, {
+		name:   "stopped, and gone on from there",
+		script: func(m moment) { m.Play(trackB).After(minutes(2)).Stop().After(minutes(5)).Resume() },
+		want:   []string{"B unknown", "B trackdone"}, within: oneLook,
 	}, {
 		name:   "private",
 		script: func(m moment) { m.Private(true).Play(trackA, trackB).After(minutes(10)).Private(false).Play(trackC) },
@@ -273,6 +311,10 @@ func TestTracker(t *testing.T) {
 		},
 		want: []string{"A trackdone", "B unknown", "C"}, within: minutes(4), lasts: 2 * time.Hour,
 	}, {
+		name:   "offline in the middle of it", // for longer than is overlooked
+		script: func(m moment) { m.Play(long).After(minutes(5)).Offline(true).After(minutes(8)).Offline(false) },
+		want:   []string{"Long trackdone"},
+	}, {
 		name:   "nothing for a look or two",
 		script: func(m moment) { m.Play(episode) },
 		setup:  func(w *world, at time.Time) { w.flap(at.Add(minutes(4)), time.Minute) },
@@ -325,7 +367,9 @@ func (c *listening) test(t *testing.T) {
 	if c.setup != nil {
 		c.setup(w, begin)
 	}
-	c.script(w.user.At(begin))
+	if c.script != nil {
+		c.script(w.user.At(begin))
+	}
 	if c.lasts == 0 {
 		c.lasts = time.Hour
 	}
@@ -401,6 +445,12 @@ func (c *listening) hold(w *world, j *journal.Journal) {
 			t.Errorf("%s started %v, %v away", what, p.StartedAt, p.StartedAt.Sub(real.StartedAt))
 		}
 	}
+}
+
+// goesOn lets a track be paused in its middle for so long, and go on as one play
+// whatever Spotify does with most.
+func (w *world) goesOn(at time.Time, item spotifysim.Item, pause time.Duration) {
+	w.user.PlayDays([]spotifysim.Given{{Item: item, StartedAt: at, EndedAt: at.Add(item.Duration + pause), MSPlayed: item.Duration.Milliseconds(), ReasonStart: "clickrow", ReasonEnd: "trackdone"}})
 }
 
 // endError is how far a play's end may be off, by what its witnesses say.
