@@ -34,6 +34,9 @@ const (
 	// mostSilences is how many looks without sound are remembered: some hours, as
 	// long as a play mostly takes to be listed.
 	mostSilences = 512
+	// listedLate is how old a play is, when a page does not have it, if its device was out
+	// of reach: that the player did not show it says nothing then.
+	listedLate = 10 * time.Minute
 	// journalReason counts failures of our own storage among the poll failures.
 	journalReason = spotify.Reason("journal")
 )
@@ -161,7 +164,11 @@ func (p *poller) list(ctx context.Context) error {
 	if !page.Unchanged {
 		reports := make([]journal.Report, len(page.Plays))
 		for i := range page.Plays {
-			reports[i] = reportOf(&page.Plays[i], p.silences)
+			silences := p.silences
+			if page.Plays[i].PlayedAt.Add(listedLate).Before(p.listedAt) {
+				silences = nil
+			}
+			reports[i] = reportOf(&page.Plays[i], silences)
 		}
 		witnessed := journal.Witnessed{Reports: reports, Page: &journal.Page{FetchedAt: page.ReceivedAt, Full: page.Rows >= pageLimit}}
 		recorded, failed := p.options.Journal.Record(ctx, p.alias, witnessed)

@@ -447,6 +447,54 @@ func (c *listening) hold(w *world, j *journal.Journal) {
 	}
 }
 
+// TestLongPauses: what is paused for so long that Spotify may have ended it is in the end
+// one play or two as Spotify has it. Of an episode, which it never lists, that is so
+// once its own history is imported; until then either part has room for both.
+func TestLongPauses(t *testing.T) {
+	for _, item := range []spotifysim.Item{trackB, episode} {
+		for _, pause := range []time.Duration{minutes(5), minutes(12), minutes(25), 2 * time.Hour} {
+			for _, ended := range []bool{false, true} {
+				name := fmt.Sprintf("%s, paused for %v", item.Name, pause)
+				if ended {
+					if pause < minutes(10) {
+						continue
+					}
+					name += ", ended"
+				}
+				t.Run(name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { holdPaused(t, item, pause, ended) })
+				})
+			}
+		}
+	}
+}
+
+func holdPaused(t *testing.T, item spotifysim.Item, pause time.Duration, ended bool) {
+	time.Sleep(time.Until(time.Date(2024, 3, 2, 0, 0, 0, 0, time.UTC))) // since 2022 exports tell when a play began
+	w := newWorld(t)
+	if at := w.began.Add(10 * time.Minute); ended {
+		w.user.At(at).Play(item).After(item.Duration / 2).Pause().After(pause).Resume()
+	} else {
+		w.goesOn(at, item, pause)
+	}
+	j := w.open()
+	w.run(j, w.began.Add(pause+2*time.Hour), collector.Options{})
+	truth := w.played()
+	pairs, lost, extra := match(truth, recorded(t, j))
+	for _, p := range pairs {
+		if abs(p.record.ms-p.truth.ms) > p.record.errorMS {
+			t.Errorf("%d ms are recorded as %d ± %d", p.truth.ms, p.record.ms, p.record.errorMS)
+		}
+	}
+	if len(lost) > 0 || len(extra) > 0 && item.Kind == spotifysim.Track {
+		t.Errorf("lost %+v, one too many %+v", lost, extra)
+	}
+	if added := w.importHistory(j); len(added) > 0 {
+		t.Errorf("the import adds %+v", added)
+	}
+	w.exact(j, truth)
+}
+
 // goesOn lets a track be paused in its middle for so long, and go on as one play
 // whatever Spotify does with most.
 func (w *world) goesOn(at time.Time, item spotifysim.Item, pause time.Duration) {
