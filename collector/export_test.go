@@ -38,6 +38,9 @@ func (p *poller) PollList(ctx context.Context) {
 	p.Poll(ctx)
 }
 
+// Overtaken lets the last look have been so much later than now.
+func (p *poller) Overtaken(by time.Duration) { p.lookedAt = time.Now().Add(by) }
+
 // PollPlayer is a poll at which the player is due and recently-played is not.
 func (p *poller) PollPlayer(ctx context.Context) {
 	now := p.options.Clock.Now()

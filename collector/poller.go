@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"sync"
 	"time"
 
@@ -233,6 +234,11 @@ func (p *poller) look(ctx context.Context) error {
 	var elapsed time.Duration
 	if !p.lookedAt.IsZero() {
 		elapsed = player.ReceivedAt.Sub(p.lookedAt)
+	}
+	if elapsed < 0 {
+		// It tells of a time between two looks that have been taken in. What sounded for
+		// long enough then is on Spotify's list.
+		return &spotify.Error{Endpoint: "player", Status: http.StatusOK, Reason: spotify.ReasonDecode, Message: "this answer was overtaken by the last one"}
 	}
 	reports := append(tracker.look(player, elapsed), tracker.listed(p.page)...)
 	if before := p.tracker.Open; tracker.Open != nil || before != nil {

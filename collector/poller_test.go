@@ -677,6 +677,37 @@ func TestBrokenPlayback(t *testing.T) {
 	})
 }
 
+// TestOvertaken: an answer that was overtaken by the last one is a failure, which is
+// counted and told, and changes nothing that the last one has shown.
+func TestOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		w.user.Now().Play(trackA)
+		var log lines
+		c := w.collector(j, collector.Options{Log: log.logger()})
+		p, err := c.Poller(t.Context(), "me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(minutes(1))
+		p.PollPlayer(t.Context())
+		before := c.State().Accounts[0].Playback
+		time.Sleep(minutes(1))
+		p.Overtaken(10 * time.Second)
+		p.PollPlayer(t.Context())
+		a := c.State().Accounts[0]
+		if a.Failures[spotify.ReasonDecode] != 1 || a.Playback != before || len(log.with("overtaken")) != 1 {
+			t.Errorf("%d failures, it shows %+v, logged: %q", a.Failures[spotify.ReasonDecode], a.Playback, log.text)
+		}
+		p.Overtaken(-10 * time.Second)
+		p.PollPlayer(t.Context())
+		if a := c.State().Accounts[0]; a.Failures[spotify.ReasonDecode] != 1 || a.Playback == before {
+			t.Errorf("and then %d failures, it shows %+v", a.Failures[spotify.ReasonDecode], a.Playback)
+		}
+	})
+}
+
 // TestPlaybackState: what plays is shown, but not what plays in private or long ago.
 func TestPlaybackState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
