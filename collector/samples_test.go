@@ -91,6 +91,35 @@ func TestTrackerClock(t *testing.T) {
 	}
 }
 
+// TestTrackerChosen: what is skipped to begins at its start; what is chosen in another
+// album may have been entered in its middle.
+func TestTrackerChosen(t *testing.T) {
+	epoch := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		context string
+		want    int64
+	}{{"spotify:album:a", 2000}, {"spotify:album:b", 30_000}} {
+		var tracker collector.Tracker
+		var got []int64
+		look := func(item, context string, position int64, after time.Duration) {
+			position *= 1000
+			for _, r := range tracker.Look(spotify.Player{
+				Active: true, Playing: true, Kind: spotify.KindTrack, ProgressMS: &position, Context: spotify.Context{URI: context},
+				Item:       &spotify.Item{Kind: spotify.KindTrack, URI: "spotify:track:" + item, Name: item, DurationMS: 240_000},
+				ReceivedAt: epoch.Add(after),
+			}, 0) {
+				got = append(got, r.SeenMSError)
+			}
+		}
+		look("A", "spotify:album:a", 60, time.Minute)
+		look("B", test.context, 30, minutes(1.75))
+		look("C", test.context, 1, minutes(5.25)+time.Second)
+		if len(got) != 2 || got[1] != test.want {
+			t.Errorf("%s: off by up to %v ms, want %d", test.context, got, test.want)
+		}
+	}
+}
+
 // TestTrackerPausedTwice: between two looks at a player that is paused for long, the
 // item sounded for a while. No simulator shows a pause for that long.
 func TestTrackerPausedTwice(t *testing.T) {

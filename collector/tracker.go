@@ -214,9 +214,14 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 	}
 	ended := open.giveWay(p, now, began)
 	t.leave()
-	t.begin(p, item, now, position, known, open.Playing)
+	// Of another context it was chosen, and may have been entered in its middle.
+	next := open.Playing && (p.Context.URI == open.ContextURI || ended.ReasonEnd == "trackdone")
+	t.begin(p, item, now, position, known, next)
 	if ended.ReasonEnd == "trackdone" && !t.Open.StartedAt.IsZero() {
 		t.Open.ReasonStart = "trackdone"
+		if gap := began.Sub(open.through()); gap > lookError && gap < overlook {
+			t.Open.Uncertain += gap // it may have begun right then, and was moved back
+		}
 	}
 	return []journal.Report{ended}
 }
@@ -262,8 +267,8 @@ func (t *tracker) leave() {
 }
 
 // begin opens a play that the player shows at position (if that is known), and did
-// not show at the last look. sounded tells whether something else sounded then.
-func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, position time.Duration, known, sounded bool) {
+// not show at the last look. next tells whether it came after what sounded then.
+func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, position time.Duration, known, next bool) {
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
 	began, since := now.Add(-position), now.Sub(t.LookedAt) // if that was never: centuries
 	further, again := position-t.Left.Position, t.Left.Item == key(&item)
@@ -278,16 +283,17 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 		o.StartedAt, o.Listened, o.Uncertain = began, position, max(lookError, position)
 	case position <= since+lookError:
 		o.StartedAt, o.Listened = began, position // from its start
-		if !sounded {
+		if !next {
 			// Or from where it was left, some time ago.
 			o.Uncertain = max(lookError, position)
 		}
 	case again && further >= 0 && further <= since+lookError:
 		o.StartedAt, o.Listened = now.Add(-further), further
 	default:
-		// Entered in its middle after the last look, or paused since.
+		// Entered in its middle after the last look, or paused since; or all of it was
+		// heard, on a device that was out of reach.
 		o.Listened = min(position, since/2)
-		o.Uncertain = max(lookError, min(position, since))
+		o.Uncertain = max(lookError, position)
 	}
 	if again && further >= -lookError { // it may be the same play
 		o.Uncertain += t.Left.Heard

@@ -93,6 +93,10 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackA).After(80*time.Second).PlayFrom(minutes(2), trackB) },
 		want:   []string{"A endplay skipped", "B trackdone"}, within: oneLook,
 	}, {
+		name:   "begun out of reach",
+		script: func(m moment) { m.Offline(true).Play(long).After(minutes(7)).Offline(false) },
+		want:   []string{"Long trackdone"}, within: minutes(7.5),
+	}, {
 		name:   "paused and never resumed",
 		script: func(m moment) { m.Play(long).After(minutes(5)).Pause() },
 		want:   []string{"Long logout"},
