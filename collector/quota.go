@@ -28,6 +28,9 @@ const (
 	// What to wait when a 429 does not say.
 	unnamedRateLimit = time.Minute
 	unnamedLockOut   = time.Hour
+	// inStep is how far the journal's clock and the one of this process may differ over
+	// a Retry-After before one of them has been set.
+	inStep = time.Second
 	// refusedBudget is the reason of a Refusal that is not Spotify's.
 	refusedBudget = "budget"
 )
@@ -39,6 +42,12 @@ func playerReserve(budget float64) float64 { return min(50, budget/3) }
 // Quota is what a client id may ask of the Web API: a budget per rolling 24 h and
 // the deadline of the last Retry-After. It lives in the journal, so that it
 // outlasts restarts and holds for every process and account.
+//
+// The journal goes by the time of day, which may be set while we run: hours ahead
+// after the boot of a machine without a clock, and back. So what this process has
+// seen it remembers with its own readings of the clock as well, which are compared
+// by the time that has really passed, and it allows nothing that either forbids. A
+// process that starts knows no better than the journal.
 type Quota struct {
 	journal *journal.Journal
 	client  string
@@ -46,10 +55,15 @@ type Quota struct {
 	clock   clock.Clock
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	made   []time.Time // requests of the last 24 h, oldest first, as far as known here; unless there is no limit
-	synced time.Time   // when made was read from the journal
-	last   float64     // the limit at the last request that was allowed
+	mu       sync.Mutex
+	synced   bool        // made has what the journal had at the start; never if there is no limit
+	made     []time.Time // requests of the last 24 h that are known here, oldest first
+	number   int         // of the last of them
+	deadline int         // which deadline over is of; -1: none is known
+	given    time.Time   // when it was learned, by the journal's clock
+	over     time.Time   // when it is over
+	sure     bool        // that it is: the journal cannot know better
+	last     float64     // the limit at the last request that was allowed
 }
 
 // NewQuota returns the quota of a client id with a budget of so many requests per
@@ -58,7 +72,7 @@ func NewQuota(j *journal.Journal, clientID string, budget int, clk clock.Clock, 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Quota{journal: j, client: clientID, budget: budget, clock: clk, log: log}
+	return &Quota{journal: j, client: clientID, budget: budget, clock: clk, log: log, deadline: -1}
 }
 
 // Refusal is the error of a request that is not to be made now.
@@ -92,10 +106,16 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 		}
 		return err
 	}
+	if err := q.sync(ctx); err != nil {
+		return err
+	}
 	var limit float64
+	var now journal.Quota
+	var wasSet bool
 	err := q.journal.Request(ctx, q.client, endpoint, func(state journal.Quota) error {
-		if q.clock.Now().Before(state.Until) {
-			return &Refusal{Until: state.Until, Reason: state.Why}
+		now, wasSet = q.known(state), q.clockSet(state)
+		if !now.Until.IsZero() {
+			return &Refusal{Until: now.Until, Reason: now.Why}
 		}
 		limit = q.limit(state)
 		if limit == 0 {
@@ -109,37 +129,134 @@ func (q *Quota) Before(ctx context.Context, endpoint string) error {
 		default:
 			most -= 2 * playerReserve(limit)
 		}
-		if float64(state.Used)+1 > most {
+		if float64(now.Used)+1 > most {
 			return &Refusal{Reason: refusedBudget}
 		}
 		return nil
 	})
+	if wasSet {
+		if err := q.restate(ctx); err != nil {
+			return err
+		}
+	}
 	if err == nil && q.budget > 0 {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.last = limit
-		q.made = append(q.made, q.clock.Now())
-		for q.clock.Now().Sub(q.made[0]) >= 24*time.Hour {
-			q.made = q.made[1:]
-		}
+		q.add(now.Last + 1)
 	}
 	return err
 }
 
-// within returns how many requests were made in the last d of the last 24 h. The
-// journal is read again every hour, for what other processes have asked.
-func (q *Quota) within(ctx context.Context, d time.Duration) (int, error) {
+// sync reads, once, what the journal knows of the last 24 h.
+func (q *Quota) sync(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := q.clock.Now()
-	if q.synced.IsZero() || now.Sub(q.synced) > time.Hour {
-		made, err := q.journal.Requests(ctx, q.client)
-		if err != nil {
-			return 0, err
-		}
-		q.made, q.synced = made, now
+	if q.synced || q.budget == 0 {
+		return nil
 	}
-	first, _ := slices.BinarySearchFunc(q.made, now.Add(-d), time.Time.Compare)
+	state, err := q.journal.Quota(ctx, q.client)
+	if err != nil {
+		return err
+	}
+	made, err := q.journal.Requests(ctx, q.client)
+	if err != nil {
+		return err
+	}
+	now := q.clock.Now()
+	for i, at := range made {
+		made[i] = now.Add(at.Sub(state.Now))
+	}
+	q.made, q.number, q.synced = made, state.Last, true
+	return nil
+}
+
+// add counts the requests up to a number as made now, but for those that are known:
+// those of other processes are, since the last one of this.
+func (q *Quota) add(number int) {
+	now := q.clock.Now()
+	for ; q.number < number; q.number++ {
+		q.made = append(q.made, now)
+	}
+	for len(q.made) > 0 && now.Sub(q.made[0]) >= 24*time.Hour {
+		q.made = q.made[1:]
+	}
+}
+
+// known is what the journal says together with what is known here: Used is what
+// either knows of, and Until is zero if nothing is to be waited for, and else by the
+// clock of this process.
+func (q *Quota) known(state journal.Quota) journal.Quota {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.synced {
+		q.add(state.Last)
+		state.Used = max(state.Used, len(q.made))
+	}
+	now := q.clock.Now()
+	left := q.left(state, now)
+	if state.Until = (time.Time{}); left > 0 {
+		// The journal knows no less than milliseconds.
+		state.Until = now.Add(left - time.Duration(now.Nanosecond())%time.Millisecond)
+	}
+	return state
+}
+
+// left is how long nobody may ask. q is locked.
+func (q *Quota) left(state journal.Quota, now time.Time) time.Duration {
+	told := max(0, state.Until.Sub(state.Now))
+	if state.Deadline > q.deadline {
+		q.deadline, q.given, q.over, q.sure = state.Deadline, state.Given, now.Add(told), false
+	}
+	if state.Deadline == q.deadline && !q.given.Equal(state.Given) {
+		// It is counted from now on, since it was given by a clock that was ahead. When
+		// it became known here it was that clock's as well.
+		q.given, q.sure = state.Given, true
+	}
+	left := max(0, q.over.Sub(now))
+	if (left-told).Abs() < inStep || left < told && !q.sure {
+		return told
+	}
+	return left
+}
+
+// restate tells the journal when the deadline is over by its clock, if that has been
+// set: for the next start, and for other processes.
+func (q *Quota) restate(ctx context.Context) error {
+	deadline, given := -1, time.Time{}
+	err := q.journal.SetQuota(ctx, q.client, func(state *journal.Quota) {
+		if !q.clockSet(*state) {
+			return
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		state.Until = state.Now.Add(q.left(*state, q.clock.Now()))
+		deadline, given = state.Deadline+1, state.Now
+	})
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err == nil && deadline > q.deadline {
+		q.deadline, q.given = deadline, given
+	}
+	return err
+}
+
+// clockSet tells whether the journal's clock has been set since the deadline is known
+// here, and the journal is wrong about it.
+func (q *Quota) clockSet(state journal.Quota) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return (q.left(state, q.clock.Now()) - max(0, state.Until.Sub(state.Now))).Abs() >= inStep
+}
+
+// within returns how many requests were made in the last d of the last 24 h.
+func (q *Quota) within(ctx context.Context, d time.Duration) (int, error) {
+	if err := q.sync(ctx); err != nil {
+		return 0, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first, _ := slices.BinarySearchFunc(q.made, q.clock.Now().Add(-d), time.Time.Compare)
 	return len(q.made) - first, nil
 }
 
@@ -158,7 +275,7 @@ func (q *Quota) limit(state journal.Quota) float64 {
 		return budget
 	}
 	learned := state.Budget
-	for days := int(q.clock.Now().Sub(state.LearnedAt).Hours() / 24); days > 0 && learned < budget; days-- {
+	for days := int(state.Now.Sub(state.LearnedAt).Hours() / 24); days > 0 && learned < budget; days-- {
 		learned *= recovery
 	}
 	return min(learned, budget)
@@ -187,30 +304,38 @@ func (q *Quota) Learn(ctx context.Context, err error) error {
 	}
 	// Not all at once, and not a moment before: seconds are cut on the way.
 	wait += time.Second + time.Duration(rand.Int64N(int64(4*time.Second)))
-	return q.journal.SetQuota(context.WithoutCancel(ctx), q.client, func(state *journal.Quota) {
-		now := q.clock.Now()
-		goesOn := state.Why == string(spotify.ReasonQuota) && now.Sub(state.Until) < sameLockOut
-		if until := now.Add(wait); until.After(state.Until) {
-			state.Until, state.Why = until, string(reason)
+	deadline, given, over := -1, time.Time{}, q.clock.Now().Add(wait)
+	failure := q.journal.SetQuota(context.WithoutCancel(ctx), q.client, func(state *journal.Quota) {
+		known := q.known(*state)
+		goesOn := state.Why == string(spotify.ReasonQuota) && state.Now.Sub(state.Until) < sameLockOut
+		if known.Until.IsZero() || over.After(known.Until) {
+			state.Until, state.Why = state.Now.Add(wait), string(reason)
+			deadline, given = state.Deadline+1, state.Now
 		}
 		if reason != spotify.ReasonQuota || q.budget == 0 {
 			return
 		}
 		if goesOn {
-			state.LearnedAt = now // no clean day
+			state.LearnedAt = state.Now // no clean day
 			return
 		}
 		limit := q.limit(*state)
-		state.Shared = float64(state.Used) < sharedBelow*limit
-		state.Budget = max(1, min(limit, afterLockOut*float64(state.Used)))
+		state.Shared = float64(known.Used) < sharedBelow*limit
+		state.Budget = max(1, min(limit, afterLockOut*float64(known.Used)))
 		if state.Shared {
 			// Nothing is known of what the others take: keep a usable minimum, which the
 			// next lock-outs of theirs do not lower.
 			state.Budget = max(state.Budget, min(limit, sharedBelow*afterLockOut*float64(q.budget)))
 		}
-		state.LearnedAt = now
-		q.log.Warn("locked out by Spotify's quota", "until", state.Until, "requests_24h", state.Used, "budget", int(state.Budget), "shared", state.Shared)
+		state.LearnedAt = state.Now
+		q.log.Warn("locked out by Spotify's quota", "until", state.Until, "requests_24h", known.Used, "budget", int(state.Budget), "shared", state.Shared)
 	})
+	if failure == nil && deadline >= 0 {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.deadline, q.given, q.over, q.sure = deadline, given, over, true
+	}
+	return failure
 }
 
 // QuotaState is a Quota at one moment.
@@ -224,14 +349,18 @@ type QuotaState struct {
 
 // State tells how much of the quota is used.
 func (q *Quota) State(ctx context.Context) (QuotaState, error) {
+	if err := q.sync(ctx); err != nil {
+		return QuotaState{}, err
+	}
 	state, err := q.journal.Quota(ctx, q.client)
 	if err != nil {
 		return QuotaState{}, err
 	}
-	s := QuotaState{Used: state.Used, Limit: int(q.limit(state))}
+	known := q.known(state)
+	s := QuotaState{Used: known.Used, Limit: int(q.limit(state))}
 	s.Shared = state.Shared && s.Limit < q.budget // and not forgotten since
-	if q.clock.Now().Before(state.Until) {
-		s.Until, s.Why = state.Until, state.Why
+	if !known.Until.IsZero() {
+		s.Until, s.Why = known.Until, known.Why
 	}
 	return s, nil
 }

@@ -8,19 +8,30 @@ import (
 	"time"
 )
 
+const (
+	dayMS = 24 * 3_600_000
+	// keptRequests is how many requests are remembered however long ago they seem to
+	// be, since the clock may be ahead just now: those of weeks, by the default budget.
+	keptRequests = 20_000
+)
+
 // Quota is what is known of the requests that a developer's client id may make.
 // It is shared by all processes that use the journal.
 type Quota struct {
+	Now   time.Time // by the journal's clock, which the other times are of
 	Used  int       // requests in the 24 h before now
+	Last  int       // the number of the last request: they are counted from 1
 	Until time.Time // nobody calls before; zero: free to call
-	Why   string    // what Until comes from: rate_limited, quota, server
+	// Deadline counts the changes of Until: it tells whether it is the one that was
+	// known before, whatever has been done to the clock.
+	Deadline int
+	Given    time.Time // when it was learned, or seen to be by a clock that was ahead
+	Why      string    // what Until comes from: rate_limited, quota, server
 	// Budget is what a lock-out has taught about the real quota, per 24 h, as of
 	// LearnedAt; 0: nothing has been learned.
 	Budget    float64
 	LearnedAt time.Time
 	Shared    bool // locked out far below the budget: somebody else is calling
-
-	givenMS int64 // when Until was learned; 0: not known
 }
 
 // Quota returns the state of a client id.
@@ -44,7 +55,7 @@ func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
 
 // ahead tells whether something is stored by a clock that was ahead of now.
 func (q *Quota) ahead(last lastRequest, now int64) bool {
-	return max(q.givenMS, unixMilli(q.LearnedAt), last.atMS) > now
+	return max(unixMilli(q.Given), unixMilli(q.LearnedAt), last.atMS) > now
 }
 
 // settledQuota is quota, once what a clock has stored that was ahead counts from now:
@@ -56,8 +67,15 @@ func (j *Journal) settledQuota(tx *transaction, client string) (Quota, lastReque
 	if err != nil || !q.ahead(last, now) {
 		return q, last, err
 	}
+	// Requests older than a day were so by that clock as well. The numbers rise with
+	// time.
+	if ahead := last.atMS - now; ahead > 0 {
+		_, err := tx.exec("UPDATE request SET at_ms = CASE WHEN at_ms > ?1 + ?3 - ?4 THEN ?1 ELSE at_ms - ?3 END WHERE client = ?2 AND at_ms > ?1", now, client, ahead, dayMS)
+		if err != nil {
+			return q, last, fmt.Errorf("count from now: %w", explainSQLite(j.path, err))
+		}
+	}
 	for _, update := range []string{
-		"UPDATE request SET at_ms = ?1 WHERE client = ?2 AND at_ms > ?1", // the numbers rise with time
 		"UPDATE quota SET until_ms = ?1 + until_ms - given_ms, given_ms = ?1 WHERE client = ?2 AND given_ms > ?1",
 		"UPDATE quota SET learned_ms = ?1 WHERE client = ?2 AND learned_ms > ?1",
 	} {
@@ -75,24 +93,25 @@ type lastRequest struct {
 }
 
 func (j *Journal) quota(tx *transaction, client string) (Quota, lastRequest, error) {
-	var q Quota
+	now := j.now()
+	q := Quota{Now: fromMilli(now)}
 	var last lastRequest
-	var until, learned int64
-	err := tx.get("SELECT until_ms, given_ms, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &q.givenMS, &q.Why, &q.Budget, &learned, &q.Shared})
+	var until, given, learned int64
+	err := tx.get("SELECT until_ms, given_ms, deadline, reason, budget, learned_ms, shared FROM quota WHERE client = ?", []any{client}, []any{&until, &given, &q.Deadline, &q.Why, &q.Budget, &learned, &q.Shared})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return q, last, fmt.Errorf("read quota: %w", err)
 	}
-	q.Until, q.LearnedAt = fromMilli(until), fromMilli(learned)
+	q.Until, q.Given, q.LearnedAt = fromMilli(until), fromMilli(given), fromMilli(learned)
 	// They are numbered, since to count a day's requests costs more than all the rest
 	// of a poll.
 	var first int
 	err = tx.get(`SELECT coalesce(max(at_ms), 0), coalesce((SELECT number FROM request WHERE client = ?1 ORDER BY at_ms DESC, number DESC LIMIT 1), 0),
 		coalesce((SELECT number FROM request WHERE client = ?1 AND at_ms > ?2 ORDER BY at_ms, number LIMIT 1), 0) FROM request WHERE client = ?1`,
-		[]any{client, j.now() - 24*3_600_000}, []any{&last.atMS, &last.number, &first})
+		[]any{client, now - dayMS}, []any{&last.atMS, &last.number, &first})
 	if err != nil {
 		return q, last, fmt.Errorf("count requests: %w", err)
 	}
-	if first > 0 {
+	if q.Last = last.number; first > 0 {
 		q.Used = last.number - first + 1
 	}
 	return q, last, nil
@@ -102,7 +121,7 @@ func (j *Journal) quota(tx *transaction, client string) (Quota, lastRequest, err
 func (j *Journal) Requests(ctx context.Context, client string) ([]time.Time, error) {
 	var times []time.Time
 	err := j.read(ctx, func(tx *transaction) error {
-		return tx.each("SELECT at_ms FROM request WHERE client = ? AND at_ms > ? ORDER BY at_ms", []any{client, j.now() - 24*3_600_000}, func(rows *sql.Rows) error {
+		return tx.each("SELECT at_ms FROM request WHERE client = ? AND at_ms > ? ORDER BY at_ms", []any{client, j.now() - dayMS}, func(rows *sql.Rows) error {
 			var at int64
 			if err := rows.Scan(&at); err != nil {
 				return err
@@ -132,7 +151,10 @@ func (j *Journal) Request(ctx context.Context, client, endpoint string, allow fu
 			return nil // and what was settled stays so
 		}
 		now := j.now()
-		if _, err := tx.exec("DELETE FROM request WHERE client = ? AND at_ms < ?", client, now-25*3_600_000); err != nil {
+		// A few at a time: to look at all of them for each request would cost too much.
+		_, err = tx.exec(`DELETE FROM request WHERE number <= ?3 AND id IN (
+			SELECT id FROM request WHERE client = ?1 AND at_ms < ?2 ORDER BY at_ms, number LIMIT 2)`, client, now-dayMS, last.number-keptRequests)
+		if err != nil {
 			return fmt.Errorf("count request: %w", explainSQLite(j.path, err))
 		}
 		if _, err := tx.exec("INSERT INTO request (client, at_ms, number, endpoint) VALUES (?, ?, ?, ?)", client, now, last.number+1, endpoint); err != nil {
@@ -160,7 +182,7 @@ func (j *Journal) RepeatRequests(ctx context.Context, since time.Time) error {
 			SELECT client, at_ms + ?1, (SELECT max(number) FROM request AS last WHERE last.client = request.client)
 				+ row_number() OVER (PARTITION BY client ORDER BY at_ms, number), endpoint
 			FROM request WHERE at_ms > ?2 AND at_ms <= ?3`,
-			later, unixMilli(since)-min(later, 24*3_600_000), unixMilli(since))
+			later, unixMilli(since)-min(later, dayMS), unixMilli(since))
 		if err != nil {
 			return fmt.Errorf("count requests: %w", explainSQLite(j.path, err))
 		}
@@ -168,8 +190,8 @@ func (j *Journal) RepeatRequests(ctx context.Context, since time.Time) error {
 	})
 }
 
-// SetQuota changes what is known of a client id, in one transaction; Used is not
-// stored.
+// SetQuota changes what is known of a client id, in one transaction; Now, Used,
+// Last, Given and Deadline are not for it to change.
 func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quota)) error {
 	return j.quietly(ctx, func(tx *transaction) error {
 		q, _, err := j.settledQuota(tx, client)
@@ -178,10 +200,11 @@ func (j *Journal) SetQuota(ctx context.Context, client string, change func(*Quot
 		}
 		until := q.Until
 		if change(&q); !q.Until.Equal(until) {
-			q.givenMS = j.now()
+			q.Given = q.Now
+			q.Deadline++
 		}
-		_, err = tx.exec("INSERT OR REPLACE INTO quota (client, until_ms, given_ms, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			client, unixMilli(q.Until), q.givenMS, q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
+		_, err = tx.exec("INSERT OR REPLACE INTO quota (client, until_ms, given_ms, deadline, reason, budget, learned_ms, shared) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			client, unixMilli(q.Until), unixMilli(q.Given), q.Deadline, q.Why, q.Budget, unixMilli(q.LearnedAt), q.Shared)
 		if err != nil {
 			return fmt.Errorf("store quota: %w", explainSQLite(j.path, err))
 		}

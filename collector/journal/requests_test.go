@@ -131,3 +131,36 @@ func TestARetryAfterOfAClockThatWasAhead(t *testing.T) {
 		t.Errorf("%+v, %v", q, err)
 	}
 }
+
+// TestRequestsAreKeptWhateverTheClockSays: those of weeks, but no more than that many
+// for each client.
+func TestRequestsAreKeptWhateverTheClockSays(t *testing.T) {
+	right := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := right
+	j := open(t, journal.Options{Now: func() time.Time { return now }})
+	ask := func() (q journal.Quota) {
+		t.Helper()
+		if err := j.Request(t.Context(), "one", "player", func(state journal.Quota) error { q = state; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	for range 1000 {
+		ask()
+		now = now.Add(time.Minute)
+	}
+	ahead := now
+	now = ahead.AddDate(9, 0, 0)
+	ask()
+	ask()
+	if now = ahead; ask().Used != 1002 {
+		t.Errorf("%d requests after a clock that was ahead", ask().Used)
+	}
+	// Those of older days are no younger in 1970.
+	for now = ahead.Add(30 * time.Hour); now.Before(ahead.Add(32 * time.Hour)); now = now.Add(time.Minute) {
+		ask()
+	}
+	if now = time.Unix(3600, 0); ask().Used != 120 {
+		t.Errorf("%d requests of the last day when the clock is behind, want 120", ask().Used)
+	}
+}
