@@ -21,7 +21,7 @@ func now() board {
 			field("artist", name("Artists"), wrap()).
 			field("album", name("Album"), wrap()).
 			field("Value", append([]property{name("Progress"), inUnit("percentunit"), decimals(0), {"max", 1}}, bar(listened)...)...).
-			field("account", name("Account"), width(110)).
+			field("account", name("Account"), width(110), links(toListening)).
 			field("page", hide()...).
 			field("track_id", hide()...),
 		stat("Today", "Time listened since midnight where the listener lives (${zone}). A play counts once it is over and Spotify's list has it, a quarter of an hour later at most.", "sum", 4, 4).
@@ -73,7 +73,7 @@ func now() board {
 			field("ms_played", name("Listened"), inUnit("ms"), decimals(1), width(90)).
 			field("skipped", name("Skipped"), width(90), mapTo(map[string]mapped{"true": {Text: "skipped", Color: skipped, Index: 0}, "false": {Text: " ", Index: 1}})).
 			field("device", name("Device"), width(140)).
-			field("account", name("Account"), width(110)).
+			field("account", name("Account"), width(110), links(toListening)).
 			field("page", hide()...).
 			field("track_id", hide()...),
 	)

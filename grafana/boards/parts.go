@@ -21,6 +21,9 @@ func toArtist(field string) link {
 	return link{Title: "All about ${__value.text}", URL: "/d/spotify-artist?${__url_time_range}&${account:queryparam}&var-artist=${__data.fields." + field + ":percentencode}"}
 }
 
+// toListening leads to the board Listening of the account in the field account.
+var toListening = link{Title: "What ${__value.text} has heard", URL: "/d/spotify-listening?${__url_time_range}&var-account=${__data.fields.account:percentencode}"}
+
 // byVariable chooses what tops are ranked by.
 func byVariable() variable {
 	return customVariable("by", "Rank by", "What the tops are ranked by.", "hours", "hours", "plays", "plays")

@@ -86,7 +86,7 @@ func healthPanels() []panel {
 			empty("Nobody is logged in").
 			transform("merge", struct{}{}).
 			columns("account", "Value #A", "reason", "Value #C", "Value #D", "Value #E", "Value #F", "Value #G", "Value #H").
-			field("account", name("Account")).
+			field("account", name("Account"), links(toListening)).
 			field("Value #A", append(column("Last poll", "none", coloredBy(bad, at(1, good))...),
 				mapTo(map[string]mapped{"0": {Text: "failed", Index: 0}, "1": {Text: "worked", Index: 1}}))...).
 			field("reason", name("Why")).
@@ -102,7 +102,10 @@ func healthPanels() []panel {
 		stat("50 of 50", "Share of the plays on Spotify's last page that are found in the stores, the least of all."+onAlert("SpotifyRecentPlaysMissing"), "lastNotNull", 4, 4).
 			promNow("min("+ofAccounts("spotify_recent_plays_held_ratio")+")", "held").
 			unit("percentunit", 0).limits(bad, at(1, good)).empty("Not known"),
-		stateTimeline("Alerts", "Alerts of the rules in deploy/prometheus that fired. Each has a section of its name in the [runbook]("+runbookURL+"watchdog).", 24, 5).
+		stat("Alerts are told", "Whether somebody would be told if plays were no longer recorded: Alertmanager answers, gets the Watchdog of the rules, and can deliver."+onAlert("Watchdog"), "lastNotNull", 4, 5).
+			promNow("min("+ofJob("spotify_alerting_up")+")", "alerts").
+			maps("0", "to nobody", "", "1", "yes", "").limits(bad, at(1, good)).empty("Not known"),
+		stateTimeline("Alerts", "Alerts of the rules in deploy/prometheus that fired. Each has a section of its name in the [runbook]("+runbookURL+"watchdog).", 20, 5).
 			prom(`max by (alertname, account) (ALERTS{alertname=~"Spotify.+", alertstate="firing"})`, "{{alertname}} {{account}}").
 			maps("1", "fires", bad).empty("None has fired"),
 		stateTimeline("Polls", "Whether polls worked, and for what reason they did not: auth, premium, not_registered, rate_limited, quota, network, server, decode, journal."+onAlert("SpotifyPollsFailing"), 24, 6).
