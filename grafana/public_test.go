@@ -132,6 +132,30 @@ func TestPublicBoardEnds(t *testing.T) {
 	}
 }
 
+// A range may be shorter than the delay: nothing is shown then, and nothing fails.
+func TestPublicBoardOfAShortRange(t *testing.T) {
+	d := filled(t)
+	for _, delay := range []string{"24h", "2400h"} {
+		v, err := d.view(t, readBoards(t)["spotify-public"], looking{
+			account: "berlin", from: now.Add(-24 * time.Hour).Format(time.RFC3339), to: now.Format(time.RFC3339), variables: map[string]string{"delay": delay},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.everyAnswer(t, false)
+		for _, title := range []string{"Music", "Artists", "Top artists", "Top songs", "Top albums"} {
+			if rows := v.table(t, title); len(rows) > 0 {
+				t.Errorf("with a delay of %s, %s shows %v", delay, title, rows)
+			}
+		}
+		for _, row := range v.table(t, "Hours per day") {
+			if row["Value"] != 0.0 {
+				t.Errorf("with a delay of %s, hours per day show %v", delay, row)
+			}
+		}
+	}
+}
+
 // framesIn are the tables of data of a body, in the order of the panels.
 func framesIn(posted map[string]any) (frames []map[string]any) {
 	for _, p := range posted["dashboard"].(map[string]any)["panels"].([]any) {

@@ -8,7 +8,7 @@ import "strings"
 func public() board {
 	account, zone := accountVariable(), zoneVariable()
 	account.Hide = hidden
-	b := newBoard("spotify-public", "Listening", "Music that was heard in the last 90 days. This is the board that is published: it shows no private sessions, no podcasts, and nothing of the last day.",
+	b := newBoard("spotify-public", "Listening", "Music that was heard in the last 90 days. This is the board that is published: it shows no private sessions, no podcasts, and nothing of the last hours (SNAPSHOT_DELAY).",
 		timeRange{"now-90d", "now"}, influxVariable(), bucketVariable(), account, zone, delayVariable())
 	b.Title = "Public listening"
 	b.Timepicker.Hidden = true
@@ -21,7 +21,7 @@ func public() board {
 			field("songs", fixed(found)),
 		stat("Artists", "How many different artists were heard.", "lastNotNull", 5, 4).
 			flux(`shownArtists() |> facts() |> rename(columns: {number: "artists"}) |> keep(columns: ["artists"])`).unit("locale", 0).colored(other),
-		stat("As of", "Until when this is true: plays of the last day are shown later.", "lastNotNull", 7, 4).
+		stat("As of", "Until when this is true: plays of the last ${delay} are shown later.", "lastNotNull", 7, 4).
 			flux(`asOf()`).words("Value").unit("string", 0).colored(before),
 		bars("Hours per day", "Hours of music from midnight to midnight.", 24, 8).
 			flux(`shownMS(start: midnight()) |> perDay() |> map(fn: (r) => ({_time: r._time, _value: float(v: r._value) / 3600000.0}))`).

@@ -5,7 +5,8 @@ until = date.truncate(t: date.sub(d: ${delay}, from: v.timeRangeStop), unit: 1h)
 // private session, and until then. Nothing on the public board is read in another way.
 // incognito and kind have to be among the fields.
 shown = (fields, start=v.timeRangeStart, stop=until) => from(bucket: "${bucket}")
-    |> range(start: start, stop: stop)
+    // A range may be shorter than the delay, and InfluxDB refuses one that has no length.
+    |> range(start: if start < stop then start else date.sub(d: 1ns, from: stop), stop: stop)
     |> filter(fn: (r) => r._measurement == "listen" and r.account == "${account}")
     |> filter(fn: fields)
     |> rows()
