@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
 
 // check holds a board against what its account's journal has.
@@ -263,6 +264,18 @@ func TestListening(t *testing.T) {
 		perWeek := c.weeks(weeks, c.account.between(c.monday(), c.to, c.minimum()), listening.hours)
 		c.same("Hours per week", c.byWeek(c.table(c.t, "Hours per week"), "hours"), perWeek)
 
+		began := map[string]float64{}
+		for _, d := range dates(midnight, c.to, c.zone) {
+			began[d] = 0
+		}
+		for _, s := range c.account.between(midnight, c.to, c.minimum()).sessions(30 * time.Minute) {
+			if d := s[0].began().In(c.zone).Format(time.DateOnly); !s[0].began().Before(midnight) { // one may have begun the day before
+				began[d]++
+			}
+		}
+		c.same("Sessions per day", c.byDate(c.table(c.t, "Sessions per day"), "sessions"), began)
+		c.gaps()
+
 		sessions := c.heard.sessions(30 * time.Minute)
 		var mean, most float64
 		for _, s := range sessions {
@@ -352,6 +365,31 @@ func TestListening(t *testing.T) {
 		}
 		c.tops("Artists with all credits", credits, "artist", func(p *play, name string) bool { return slices.Contains(p.artists, name) })
 	})
+}
+
+// gaps holds the annotations against the journal's gaps that began in the range.
+func (c *check) gaps() {
+	c.t.Helper()
+	targets := c.targets()
+	i := slices.IndexFunc(targets, func(q target) bool { return q.where == c.UID+", annotation Gaps" })
+	frames, err := c.query(c.t, &targets[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var got, want [][2]int64
+	for _, f := range frames {
+		for row := range f.rows() {
+			got = append(got, [2]int64{f.field("_time").values[row].(time.Time).UnixMilli(), f.field("timeEnd").values[row].(time.Time).UnixMilli()})
+		}
+	}
+	for _, gap := range c.account.gaps {
+		if !gap.From.Before(c.from) && gap.From.Before(c.to) {
+			want = append(want, [2]int64{gap.From.UnixMilli(), gap.To.UnixMilli()})
+		}
+	}
+	if !slices.Equal(got, want) {
+		c.t.Errorf("gaps: %v, want %v", got, want)
+	}
 }
 
 // cells are the hours of the week as the board has them.
@@ -770,6 +808,7 @@ func (c *check) artist(key string) {
 	}
 	wholeWeeks := c.account.between(c.monday(), c.to, 0).where(func(p *play) bool { return p.artistKey == key })
 	c.same("Hours per week", c.byWeek(c.table(t, "Hours per week"), "hours"), c.weeks(weeks, wholeWeeks, listening.hours))
+	c.same("Hours of the week", c.cells(), c.heard.week())
 	years := map[string]float64{}
 	for year, l := range by(c.account.plays, func(p *play) string { return p.ended.Format("2006") }) {
 		rank := slices.IndexFunc(tops(by(l, artistKey), "hours"), func(of top) bool { return of.all[0].artistKey == key })
@@ -788,4 +827,54 @@ func (c *check) artist(key string) {
 		got[date[:7]] = rate
 	}
 	c.same("Skip rate", got, rates)
+}
+
+// The board Now is of one account or of several, whose midnight is that of the first.
+func TestNow(t *testing.T) {
+	d := filled(t)
+	b := readBoards(t)["spotify-now"]
+	for _, chosen := range [][]string{{"berlin"}, {"newyork"}, {"berlin", "newyork"}} {
+		t.Run(strings.Join(chosen, " and "), func(t *testing.T) {
+			v, err := d.view(t, b, looking{account: chosen[0]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.scope.Variables["account"] = grafana.Variable{Values: chosen}
+			where := zone(t, v.scope.Variables["zone"].Values[0])
+			from, to := v.scope.Range.From, v.scope.Range.To
+			year, month, date := to.In(where).Date()
+			midnight := time.Date(year, month, date, 0, 0, 0, 0, where)
+			hours, plays := map[string]float64{}, map[string]float64{}
+			type heard struct {
+				account string
+				play
+			}
+			var last []heard
+			for _, a := range d.accounts {
+				if !slices.Contains(chosen, a.alias) {
+					continue
+				}
+				if today := a.between(midnight, to, 0); len(today) > 0 {
+					hours[a.alias], plays[a.alias] = today.hours(), float64(today.plays())
+				}
+				for _, p := range a.between(from, to, 0) {
+					last = append(last, heard{a.alias, p})
+				}
+			}
+			c := &check{view: v, t: t}
+			c.same("Today", byText(c.table(t, "Today"), "account", "hours"), hours)
+			c.same("Plays today", byText(c.table(t, "Plays today"), "account", "plays"), plays)
+			slices.SortStableFunc(last, func(a, b heard) int { return b.ended.Compare(a.ended) })
+			rows := c.table(t, "Just heard")
+			c.same("Just heard", float64(len(rows)), min(10, len(last)))
+			for i, row := range rows {
+				if !slices.ContainsFunc(last, func(h heard) bool {
+					return h.account == row["account"] && h.name == row["track"] && h.artist() == row["artist"] && float64(h.msPlayed) == row["ms_played"] && h.skipped == row["skipped"] &&
+						h.ended.Equal(last[i].ended) && h.ended.UnixMilli() == timeOf(row).UnixMilli()
+				}) {
+					t.Errorf("Just heard, %d: %v, want %v", i, row, last[i])
+				}
+			}
+		})
+	}
 }
