@@ -118,14 +118,22 @@ func (o *openPlay) pausedLong(passed, moved time.Duration) bool {
 func (o *openPlay) heard(playing bool, passed, moved time.Duration) (listened, unsure time.Duration) {
 	ahead := moved > passed+lookError // somebody has moved it; it sounded at most while time has passed
 	switch {
-	case ahead && o.Playing && playing:
-		return passed, min(passed, lookError)
+	case ahead && o.Playing && playing: // mostly it sounded all along
+		return passed, passed
 	case ahead && (o.Playing || playing):
 		return passed / 2, passed / 2
 	case ahead: // mostly while it was paused
 		return 0, passed
 	case moved < -lookError && o.Playing: // went back
 		return passed, passed
+	case moved < -lookError && playing: // went back in the pause, or later
+		return 0, passed
+	case moved > 0 && !o.Playing && !playing && o.Listened == 0:
+		// Lies there, and was moved: it has not sounded, mostly. Of what sounded for long
+		// enough the list knows.
+		return 0, moved
+	case moved > lookError && !o.Playing && o.Listened == 0: // lay there, perhaps elsewhere in the end
+		return moved, moved
 	case moved > lookError && !o.Playing && !playing: // sounded for a while, or was moved
 		return moved, moved
 	case moved < 0: // or was rounded differently
@@ -204,6 +212,13 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 	if o.Gone {
 		return o.giveUp(cmp.Or(began, now))
 	}
+	if !o.Playing {
+		until := later(o.SeenAt, cmp.Or(began, now))
+		if o.PausedAt.Add(logout).Before(until) {
+			return o.endPaused(until, "logout")
+		}
+		return o.endPaused(until, "endplay")
+	}
 	through := o.through()
 	if began.IsZero() {
 		until := now
@@ -211,20 +226,10 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 			until = through
 		}
 		between := max(0, until.Sub(o.SeenAt)) / 2
-		var more time.Duration
-		if o.Playing {
-			more = between
-		}
-		return o.end(o.SeenAt.Add(between), max(lookError, between), "endplay", more, max(lookError, more))
+		return o.end(o.SeenAt.Add(between), max(lookError, between), "endplay", between, max(lookError, between))
 	}
 	if began.Before(o.SeenAt) {
 		began = o.SeenAt
-	}
-	if !o.Playing {
-		if o.PausedAt.Add(logout).Before(began) {
-			return o.endPaused(began, "logout")
-		}
-		return o.endPaused(began, "endplay")
 	}
 	sure := lookError
 	if !o.MissedAt.IsZero() || !p.Playing {
@@ -247,8 +252,8 @@ func (o *openPlay) giveWay(p *spotify.Player, now, began time.Time) journal.Repo
 	case early >= -lookError:
 		return o.end(began, sure, "trackdone", began.Sub(o.SeenAt), sure)
 	default:
-		// Through, and then nothing for a while; or paused, and then left.
-		return o.end(through, max(sure, -early), "trackdone", o.left(), max(lookError, o.left()))
+		// Through, and then nothing for a while; or paused, or left, before.
+		return o.end(through, max(sure, -early, o.left()), "trackdone", o.left(), max(lookError, o.left()))
 	}
 }
 

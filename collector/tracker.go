@@ -339,7 +339,7 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		}
 		if left-began.Sub(o.SeenAt) > lookError {
 			// Crossfaded into itself, or moved back before its end.
-			ended = t.restart(p, now, position, gone)
+			ended = t.restart(p, now, position)
 			o = t.Open
 			break
 		}
@@ -347,18 +347,24 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 		o = t.Open
 		o.Listened = position
 	case moved < -lookError && position <= passed+lookError:
-		ended = t.restart(p, now, position, gone)
+		ended = t.restart(p, now, position)
 		o = t.Open
 	case !o.pausedLong(passed, moved) || o.listed():
 		listened, unsure := o.heard(p.Playing, passed, moved)
-		switch until := now.Add(-moved); {
-		case moved < 0 || passed-moved <= lookError:
-		case !o.PausedAt.IsZero() && (missed || until.Sub(o.PausedAt) >= logout):
+		paused, until := !o.PausedAt.IsZero(), now.Add(-max(0, moved))
+		switch jumped := moved < -lookError || moved > passed+lookError; {
+		case jumped && (o.doubtful() || o.Listened == 0):
+		case jumped && paused: // moved, or chosen again from there
+			o.divide(o.PausedAt, now, 0)
+		case jumped:
+			o.divide(o.SeenAt, now, passed)
+		case passed-moved <= lookError:
+		case paused && (missed || until.Sub(o.PausedAt) >= logout):
 			o.divide(o.PausedAt, until, 0)
-		case !o.PausedAt.IsZero():
+		case paused:
 			o.paused(until)
 		case missed || passed-moved >= logout:
-			o.divide(o.SeenAt, now, moved)
+			o.divide(o.SeenAt, now, max(0, moved))
 		}
 		if length := duration(&item); length > 0 && (gone || passed-moved >= logout) {
 			unsure = min(unsure, length) // mostly it was paused
@@ -415,10 +421,17 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 		left := o.left()
 		end := o.SeenAt.Add(left)
 		gap := began.Sub(end)
+		sure, moreError := lookError, lookError
+		switch {
+		case !p.Playing: // or paused before its end and moved to its start, as the list will tell
+			sure, moreError = logout, left
+		case gap.Abs() > crossfade: // or left before its end, and chosen again
+			sure, moreError = max(left, gap), left
+		}
 		if gap.Abs() <= crossfade {
 			end = began
 		}
-		ended = append(ended, o.end(end, lookError, "trackdone", min(left, max(0, end.Sub(o.SeenAt))), lookError))
+		ended = append(ended, o.end(end, sure, "trackdone", min(left, max(0, end.Sub(o.SeenAt))), moreError))
 		next := *o
 		next.StartedAt, next.SeenAt, next.Position, next.Listened, next.Uncertain = end, end, 0, 0, lookError
 		next.ReasonStart, next.Break = "trackdone", journal.Break{}
@@ -440,13 +453,15 @@ func (t *tracker) again(p *spotify.Player, began time.Time) []journal.Report {
 // position to zero has not, and nobody can tell. Spotify's list will, if what was
 // listened before is enough to be listed: until then it stays one play, which
 // knows when it was restarted. What is too short to be listed would be lost, so it
-// becomes a play of its own. gone: the player did not show the item meanwhile.
-func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration, gone bool) []journal.Report {
+// becomes a play of its own.
+func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Duration) []journal.Report {
 	o := t.Open
 	if !o.Playing && !p.Playing {
-		// Moved back while it was paused, or heard from the start and paused again.
+		// Moved back while it was paused, or heard from the start and paused again; or
+		// heard to its end, and stopped at its start.
 		o.divide(o.PausedAt, now, 0)
-		o.Uncertain, o.StillAt = o.Uncertain+position, now
+		o.Uncertain += max(position, min(now.Sub(o.SeenAt), o.left()))
+		o.StillAt = now
 		return nil
 	}
 	began := now.Add(-position)
@@ -467,11 +482,8 @@ func (t *tracker) restart(p *spotify.Player, now time.Time, position time.Durati
 	}
 	if !p.Playing { // and stopped there, at any time since the last look
 		more /= 2
-		o.Uncertain += more
 	}
-	if gone {
-		o.Uncertain += more
-	}
+	o.Uncertain += more // unless it was paused
 	if o.Listened+more >= listedFrom {
 		o.divide(o.SeenAt, now, most)
 		o.Listened += more + position

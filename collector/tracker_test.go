@@ -223,6 +223,26 @@ func TestTracker(t *testing.T) {
 		script: func(m moment) { m.Play(trackB).After(minutes(2)).Pause().After(minutes(3)).Play(trackB) },
 		want:   []string{"B", "B trackdone"}, within: oneLook,
 	}, {
+		name:   "chosen again from elsewhere", // listed twice
+		script: func(m moment) { m.Play(long).After(minutes(5)).PlayFrom(minutes(9), long) },
+		want:   []string{"Long", "Long trackdone"}, within: oneLook,
+	}, {
+		name: "moved while it lies there after its end",
+		script: func(m moment) {
+			m.Play(trackA).After(minutes(5)).Seek(20 * time.Second).After(minutes(3)).Seek(minutes(1)).After(minutes(20)).Play(trackC)
+		},
+		want: []string{"A trackdone", "C trackdone"},
+	}, {
+		name:   "left paused, and another one entered in its middle",
+		script: func(m moment) { m.Play(trackB).After(minutes(1)).Pause().After(minutes(4)).PlayFrom(minutes(10), long) },
+		want:   []string{"B endplay skipped", "Long trackdone"}, within: minutes(2),
+	}, {
+		name: "resumed for its last seconds between two looks",
+		script: func(m moment) {
+			m.Play(trackA).After(minutes(2) + 50*time.Second).Pause().After(minutes(4)).Resume()
+		},
+		want: []string{"A trackdone"}, within: 15 * time.Second,
+	}, {
 		name:   "resumed after its end",
 		script: func(m moment) { m.Play(trackA).After(minutes(8)).Resume() },
 		want:   []string{"A trackdone", "A trackdone"},

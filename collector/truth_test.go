@@ -754,7 +754,7 @@ func (w *world) script(day time.Time) time.Time {
 	at = at.After(minutes(1)).Pause().After(2 * time.Second).Resume()            // for a moment
 	at = at.After(minutes(9)).Next().After(40 * time.Minute)                     // to the end
 	at = at.Repeat("track").Play(album[8]).After(10 * time.Minute).Repeat("off") // three times, and once more
-	at = at.After(time.Hour).Play(album[9], album[9], album[10]).After(time.Hour)
+	at.After(time.Hour).Play(album[9], album[9], album[10])
 	at = w.user.At(day.Add(18 * time.Hour)).Play(album...).After(100 * time.Second)
 	at = at.Offline(true).After(minutes(20)).Next().After(minutes(5)).Pause().After(minutes(5)).Resume()
 	return at.After(12 * time.Hour).Offline(false).Time()
