@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -104,7 +105,7 @@ func playsAt(ctx context.Context, j *journal.Journal, account string, at time.Ti
 type attribute struct {
 	name   string
 	play   func(*journal.Play) string
-	report func(*journal.Report) string
+	report func(*journal.Testimony) string
 }
 
 // attributes are what is explained. An empty text means: not known.
@@ -127,15 +128,32 @@ func attributes(zone *time.Location) []attribute {
 		}
 		return strconv.FormatBool(*b)
 	}
+	never := func(*journal.Play) string { return "" } // only reports have it
 	item := func(name string, text func(journal.Item) string) attribute {
 		return attribute{name,
 			func(p *journal.Play) string { return text(p.Item) },
-			func(r *journal.Report) string { return text(r.Item) }}
+			func(r *journal.Testimony) string { return text(r.Item) }}
 	}
 	return []attribute{
-		{"ended_at", func(p *journal.Play) string { return when(p.EndedAt) }, func(r *journal.Report) string { return when(r.EndedAt) }},
-		{"started_at", func(p *journal.Play) string { return when(p.StartedAt) }, func(r *journal.Report) string { return when(r.StartedAt) }},
-		{"ms_played", func(p *journal.Play) string { return length(p.MSPlayed) }, func(r *journal.Report) string { return length(r.MSPlayed) }},
+		{"ended_at", func(p *journal.Play) string { return when(p.EndedAt) }, func(r *journal.Testimony) string { return when(r.EndedAt) }},
+		{"ended ±", never, func(r *journal.Testimony) string { return off(r.EndedError) }},
+		{"started_at", func(p *journal.Play) string { return when(p.StartedAt) }, func(r *journal.Testimony) string { return when(r.StartedAt) }},
+		{"ms_played", func(p *journal.Play) string { return length(p.MSPlayed) }, func(r *journal.Testimony) string { return length(r.MSPlayed) }},
+		{"seen_at", never, func(r *journal.Testimony) string {
+			if r.SeenStillAt.IsZero() {
+				return when(r.SeenAt)
+			}
+			return ""
+		}},
+		{"paused_since", never, func(r *journal.Testimony) string {
+			if r.SeenStillAt.IsZero() {
+				return ""
+			}
+			return when(r.SeenAt)
+		}},
+		{"paused_still_at", never, func(r *journal.Testimony) string { return when(r.SeenStillAt) }},
+		{"maybe_two_from", never, func(r *journal.Testimony) string { return when(r.Break.From) }},
+		{"maybe_two_until", never, func(r *journal.Testimony) string { return when(r.Break.Until) }},
 		item("uri", func(i journal.Item) string { return i.URI }),
 		item("name", func(i journal.Item) string { return i.Name }),
 		item("artists", func(i journal.Item) string { return strings.Join(artistNames(i.Artists), "; ") }),
@@ -143,27 +161,28 @@ func attributes(zone *time.Location) []attribute {
 		item("isrc", func(i journal.Item) string { return i.ISRC }),
 		item("release_date", func(i journal.Item) string { return i.ReleaseDate }),
 		item("duration_ms", func(i journal.Item) string { return strings.TrimPrefix(strconv.FormatInt(i.DurationMS, 10), "0") }),
-		{"context", func(p *journal.Play) string { return p.ContextURI }, func(r *journal.Report) string { return r.ContextURI }},
-		{"device", func(p *journal.Play) string { return p.Device }, func(r *journal.Report) string { return r.Device }},
-		{"platform", func(p *journal.Play) string { return p.Platform }, func(r *journal.Report) string { return r.Platform }},
-		{"country", func(p *journal.Play) string { return p.Country }, func(r *journal.Report) string { return r.Country }},
-		{"reason_start", func(p *journal.Play) string { return p.ReasonStart }, func(r *journal.Report) string { return r.ReasonStart }},
-		{"reason_end", func(p *journal.Play) string { return p.ReasonEnd }, func(r *journal.Report) string { return r.ReasonEnd }},
-		{"skipped", func(p *journal.Play) string { return flag(p.Skipped) }, func(r *journal.Report) string { return flag(r.Skipped) }},
-		{"shuffle", func(p *journal.Play) string { return flag(p.Shuffle) }, func(r *journal.Report) string { return flag(r.Shuffle) }},
-		{"offline", func(p *journal.Play) string { return flag(p.Offline) }, func(r *journal.Report) string { return flag(r.Offline) }},
-		{"incognito", func(p *journal.Play) string { return flag(p.Incognito) }, func(r *journal.Report) string { return flag(r.Incognito) }},
+		{"context", func(p *journal.Play) string { return p.ContextURI }, func(r *journal.Testimony) string { return r.ContextURI }},
+		{"device", func(p *journal.Play) string { return p.Device }, func(r *journal.Testimony) string { return r.Device }},
+		{"platform", func(p *journal.Play) string { return p.Platform }, func(r *journal.Testimony) string { return r.Platform }},
+		{"country", func(p *journal.Play) string { return p.Country }, func(r *journal.Testimony) string { return r.Country }},
+		{"reason_start", func(p *journal.Play) string { return p.ReasonStart }, func(r *journal.Testimony) string { return r.ReasonStart }},
+		{"reason_end", func(p *journal.Play) string { return p.ReasonEnd }, func(r *journal.Testimony) string { return r.ReasonEnd }},
+		{"skipped", func(p *journal.Play) string { return flag(p.Skipped) }, func(r *journal.Testimony) string { return flag(r.Skipped) }},
+		{"shuffle", func(p *journal.Play) string { return flag(p.Shuffle) }, func(r *journal.Testimony) string { return flag(r.Shuffle) }},
+		{"offline", func(p *journal.Play) string { return flag(p.Offline) }, func(r *journal.Testimony) string { return flag(r.Offline) }},
+		{"incognito", func(p *journal.Play) string { return flag(p.Incognito) }, func(r *journal.Testimony) string { return flag(r.Incognito) }},
 	}
 }
 
 // explain prints a play with a column for each of its reports, the most trusted
 // first, so that whose word was taken can be seen in each line.
-func explain(w io.Writer, play *journal.Play, reports []journal.Report, zone *time.Location) error {
+func explain(w io.Writer, play *journal.Play, reports []journal.Testimony, zone *time.Location) error {
 	fmt.Fprintf(w, "Play %d of %s: %s\n", play.ID, play.Account, title(play.Item))
 	fmt.Fprintf(w, "Listening time is %s, at most %v off.\n", play.MSPlayedSource, time.Duration(play.MSPlayedError)*time.Millisecond)
 	if play.Batch != 0 {
 		fmt.Fprintf(w, "The first of its reports came with import %d.\n", play.Batch)
 	}
+	fmt.Fprintln(w, together(reports))
 	fmt.Fprintln(w)
 
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -192,4 +211,46 @@ func explain(w io.Writer, play *journal.Play, reports []journal.Report, zone *ti
 		fmt.Fprintf(table, "%s\t%s\t%s%s\n", a.name, cmp.Or(printable(value), "–"), cmp.Or(by, "–"), row)
 	}
 	return table.Flush()
+}
+
+// off is how far a time may be off, "" if it is said to be exact.
+func off(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+// together tells in a line what has made one play of the reports.
+func together(reports []journal.Testimony) string {
+	if len(reports) == 1 {
+		return "Nobody else has reported it."
+	}
+	end := reports[slices.IndexFunc(reports, func(r journal.Testimony) bool { return r.Ends })].Witness
+	var because []string
+	for i := range reports {
+		r := &reports[i]
+		if r.Ends {
+			continue
+		}
+		text := r.Witness.String() + " "
+		switch r.Same {
+		case "":
+			text += "says no more of what it was"
+		case "isrc":
+			text += "has the same ISRC"
+		default:
+			text += "has the same " + r.Same
+		}
+		switch apart := r.Apart.Round(time.Millisecond); {
+		case r.Part:
+			text += " and saw a part of it that ended in a long pause"
+		case r.Beyond == 0:
+			text += fmt.Sprintf(" and an end %v off, as its error allows", apart)
+		default:
+			text += fmt.Sprintf(" and an end %v off, %v more than the errors allow (at most 1m30s)", apart, r.Beyond.Round(time.Millisecond))
+		}
+		because = append(because, text)
+	}
+	return fmt.Sprintf("It is one play with that of %v, since %s.", end, strings.Join(because, "; "))
 }

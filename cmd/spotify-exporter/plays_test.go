@@ -252,7 +252,9 @@ func TestExplain(t *testing.T) {
 	item := journal.Item{Kind: journal.Track, URI: "spotify:track:" + strings.Repeat("a", 22), Name: "Song", Artists: []journal.Artist{{Name: "Somebody"}}, DurationMS: 200_000}
 	record(t, "me",
 		journal.Witnessed{Reports: []journal.Report{{Witness: journal.Playback, Item: item, EndedAt: evening.Add(2 * time.Second), EndedError: 5 * time.Second,
-			StartedAt: evening.Add(-200 * time.Second), MSPlayed: 180_000, MSPlayedError: 4_000, Device: "Kitchen"}}},
+			StartedAt: evening.Add(-200 * time.Second), MSPlayed: 180_000, MSPlayedError: 4_000, Device: "Kitchen",
+			SeenAt: evening.Add(-20 * time.Second), SeenStillAt: evening.Add(-3 * time.Second), SeenMSPlayed: 178_000, SeenMSLeft: 22_000,
+			Break: journal.Break{From: evening.Add(-100 * time.Second), Until: evening.Add(-95 * time.Second), MSPlayed: 100_000}}}},
 		journal.Witnessed{Reports: []journal.Report{{Witness: journal.RecentlyPlayed, Item: item, EndedAt: evening, MSPlayed: -1}}})
 	for _, what := range []string{"1", "2026-11-21 21:29", "2026-11-21T21:35:00Z"} { // while it played, and a little later
 		out, _ := command(t, exitDone, "explain", what)
@@ -267,6 +269,19 @@ func TestExplain(t *testing.T) {
 		}
 		if got := rows["device"]; got != "Kitchen playback – Kitchen" {
 			t.Errorf("explain %s: device %q in\n%s", what, got, out)
+		}
+		for name, want := range map[string]string{
+			"It":              "is one play with that of recently_played, since playback has the same uri and an end 2s off, as its error allows.",
+			"ended":           "± – – – 5s",
+			"paused_since":    "– – – 2026-11-21 21:29:40.123",
+			"paused_still_at": "– – – 2026-11-21 21:29:57.123",
+			"maybe_two_from":  "– – – 2026-11-21 21:28:20.123",
+			"maybe_two_until": "– – – 2026-11-21 21:28:25.123",
+			"seen_at":         "", // it was paused then
+		} {
+			if got := rows[name]; got != want {
+				t.Errorf("explain %s: %s %q, want %q in\n%s", what, name, got, want, out)
+			}
 		}
 	}
 	if _, errs := command(t, exitFailed, "explain", "2026-11-21 12:00"); !strings.HasSuffix(errs, "no play within 15 minutes of 2026-11-21T12:00:00Z\n") {

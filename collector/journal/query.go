@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -193,10 +194,25 @@ func (j *Journal) Playback(ctx context.Context, account string) ([]byte, error) 
 	return open, nil
 }
 
+// Testimony is a report of a play, and why it is one of it.
+type Testimony struct {
+	Report
+	// Ends tells that its end is the play's. The other reports are held against it.
+	Ends bool
+	// Same is what tells that it is of the same item: "uri", "isrc", "names", or
+	// "names and length" where both know the length. "": nothing but the time does.
+	Same string
+	// Apart is how far the ends lie apart, of several that are likely the nearest, and
+	// Beyond how much of it neither says of its own error.
+	Apart, Beyond time.Duration
+	// Part tells that the tracker saw a part of the play, which was paused for long.
+	Part bool
+}
+
 // Reports returns what the witnesses said that made a play what it is, the most
 // trusted one first.
-func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
-	var reports []Report
+func (j *Journal) Reports(ctx context.Context, play int64) ([]Testimony, error) {
+	var testimonies []Testimony
 	err := j.read(ctx, func(tx *transaction) error {
 		catalogue := &catalogue{knownItems: newKnownItems(), tx: tx}
 		rows, err := tx.query("SELECT "+reportColumns+" FROM report WHERE play = ?", play)
@@ -210,14 +226,53 @@ func (j *Journal) Reports(ctx context.Context, play int64) ([]Report, error) {
 		if err := catalogue.loadItems(); err != nil {
 			return err
 		}
+		if len(stored) == 0 {
+			return nil
+		}
+		var c cluster
 		for _, w := range trusted {
 			for _, r := range stored {
 				if r.witness == w {
-					reports = append(reports, r.report())
+					c.reports = append(c.reports, r)
 				}
 			}
 		}
+		for _, r := range c.reports {
+			testimonies = append(testimonies, c.testimony(r))
+		}
 		return nil
 	})
-	return reports, err
+	return testimonies, err
+}
+
+// testimony tells why r is one of the cluster's reports: the terms of cost.
+func (c *cluster) testimony(r *reportRow) Testimony {
+	end := c.ender()
+	t := Testimony{Report: r.report(), Ends: r == end}
+	if t.Ends {
+		return t
+	}
+	from, until := end.window()
+	otherFrom, otherUntil := r.window()
+	beyond := max(0, otherFrom-until, from-otherUntil)
+	t.Same = cmp.Or(r.item.sameness(end.item), r.item.sameness(c.reports[0].item))
+	t.Apart = time.Duration(end.off(r)) * time.Millisecond
+	t.Beyond = time.Duration(beyond) * time.Millisecond
+	t.Part = r.witness == Playback && beyond > slackMS
+	return t
+}
+
+// sameness tells why two items may be one, see sameSong.
+func (i *itemRow) sameness(other *itemRow) string {
+	switch {
+	case i.Kind == Unknown || !i.sameSong(other):
+		return ""
+	case i.uri != "" && i.uri == other.uri:
+		return "uri"
+	case i.ISRC != "" && i.ISRC == other.ISRC:
+		return "isrc"
+	case i.DurationMS != 0 && other.DurationMS != 0:
+		return "names and length"
+	}
+	return "names"
 }
