@@ -325,7 +325,7 @@ func TestATotalIsQueuedOnceUntilItIsTaken(t *testing.T) {
 		}
 		return seqs, plays
 	}
-	sent(t, j, some(0, 2)) // the account, and a play
+	sent(t, j, some(0, 2))                                         // the account, and a play
 	record(t, j, inHistory(song(2), noon.Add(time.Hour), 180_000)) // queued behind the totals
 	first := some(0, 1)
 	ahead := some(first[0].Seq, 1)
