@@ -647,9 +647,15 @@ func child(t *testing.T, args ...string) (*exec.Cmd, *output) {
 	return cmd, errs
 }
 
-// stopMidway starts an import and ends it with a signal when some of it is stored.
+// stopMidway starts an import and ends it with a signal when some of it is stored. It
+// runs as beside a daemon, so that it stores a little at a time.
 func stopMidway(t *testing.T, signal os.Signal, export string) (exit int, says string) {
 	t.Helper()
+	j := openTestJournal(t)
+	defer j.Close()
+	if err := j.Lock(); err != nil {
+		t.Fatal(err)
+	}
 	cmd, errs := child(t, "import", export)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
