@@ -47,7 +47,8 @@ func playerReserve(budget float64) float64 { return min(50, budget/3) }
 // after the boot of a machine without a clock, and back. So what this process has
 // seen it remembers with its own readings of the clock as well, which are compared
 // by the time that has really passed, and it allows nothing that either forbids. A
-// process that starts knows no better than the journal.
+// process that starts knows no better than the journal. The time that a machine was
+// suspended for is none to it: from here that looks like a clock that was set ahead.
 type Quota struct {
 	journal *journal.Journal
 	client  string
