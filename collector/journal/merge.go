@@ -145,8 +145,12 @@ func (r *reportRow) before(other *reportRow) bool {
 // second one: what went on after a pause, or back to its start.
 func (r *reportRow) covers(tracked *reportRow) bool {
 	began := cmp.Or(tracked.startedMS, tracked.endedMS-tracked.msPlayed)
-	return r.item.sameSong(tracked.item) && r.startedMS-breakMS <= began && cmp.Or(tracked.seenMS, tracked.endedMS) <= r.endedMS+breakMS
+	return r.item.sameSong(tracked.item) && r.startedMS-breakMS <= began && tracked.lastMS() <= r.endedMS+breakMS
 }
+
+// lastMS is until when the tracker followed the play: where it ended after that may be
+// a guess.
+func (r *reportRow) lastMS() int64 { return cmp.Or(r.seenMS, r.endedMS) }
 
 // pausedMS is for how long an extended history's play did not sound.
 func (r *reportRow) pausedMS() int64 {
@@ -315,14 +319,14 @@ func joinPaused(plays []*cluster) []*cluster {
 		if len(play.reports) > 1 || r.witness != Playback || r.item.Kind == Unknown {
 			return false
 		}
-		first, _ := slices.BinarySearchFunc(history, r.endedMS-slackMS, func(c *cluster, ms int64) int { return cmp.Compare(c.ender().endedMS, ms) })
+		first, _ := slices.BinarySearchFunc(history, r.lastMS()-slackMS, func(c *cluster, ms int64) int { return cmp.Compare(c.ender().endedMS, ms) })
 		for _, other := range history[first:] {
 			e := other.by(ExtendedHistory)
 			if e.covers(r) {
 				other.reports = append(other.reports, r)
 				return true
 			}
-			if e.endedMS-r.endedMS > farMS {
+			if e.endedMS-r.lastMS() > farMS {
 				break
 			}
 		}

@@ -146,6 +146,13 @@ func TestMerge(t *testing.T) {
 			began(song(1), "12:02:00", 120_000), began(song(1), "12:16:00", 60_000), listed(song(1), at("12:16:00.4")),
 			with(inHistory(song(1), at("12:16:00"), 180_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
 		}, []string{"12:16:00.400 1 180000 playback+recently_played+extended_history"}},
+		{"one play with a long pause, of whose first part the end was guessed late", []journal.Report{
+			with(began(song(1), "12:00:40", 40_000), func(r *journal.Report) {
+				r.EndedAt, r.EndedError, r.SeenAt, r.SeenStillAt = at("12:20:00"), 20*time.Minute, at("12:00:40"), at("12:10:00")
+			}),
+			began(song(1), "12:16:00", 140_000), listed(song(1), at("12:16:00.4")),
+			with(inHistory(song(1), at("12:16:00"), 180_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
+		}, []string{"12:16:00.400 1 180000 playback+recently_played+extended_history"}},
 		{"two plays with a long time between, of which the history has two rows", []journal.Report{
 			began(song(1), "12:02:00", 120_000), began(song(1), "12:16:00", 60_000),
 			inHistory(song(1), at("12:02:00"), 120_000), inHistory(song(1), at("12:16:00"), 60_000),

@@ -58,6 +58,10 @@ func readAliases(tx *transaction) (map[string]string, error) {
 // classify finds the classes of items whose titles or ISRC are new or have changed,
 // and of all that are in one with them, before or now.
 func (c *catalogue) classify(items []*itemRow) error {
+	several := map[string]bool{} // classes of more than one title
+	for _, class := range c.aliases {
+		several[class] = true
+	}
 	classes := map[string]bool{}
 	for _, row := range items {
 		of := map[string]bool{row.class: true}
@@ -75,8 +79,8 @@ func (c *catalogue) classify(items []*itemRow) error {
 				return fmt.Errorf("read titles: %w", err)
 			}
 		}
-		// One that only items of one title are in cannot have come apart.
-		if len(of) > 1 || slices.Contains(slices.Collect(maps.Values(c.aliases)), row.class) {
+		// A class of one title cannot have come apart.
+		if len(of) > 1 || several[row.class] {
 			maps.Copy(classes, of)
 		}
 	}
