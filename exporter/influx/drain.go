@@ -132,40 +132,61 @@ func (e *Exporter) take(ctx context.Context) ([]journal.Entry, error) {
 	return e.options.Journal.Take(ctx, 0, e.options.BatchSize)
 }
 
-// deliver sends entries, and where there may be more it takes those meanwhile: the
-// journal and InfluxDB need about as long as each other.
+// deliver sends entries. While they are on their way, those that have arrived before are
+// taken off the outbox and, where there may be more, the next are taken: the journal
+// and InfluxDB need about as long as each other.
 func (e *Exporter) deliver(ctx context.Context, entries []journal.Entry) error {
-	if len(entries) < e.options.BatchSize {
-		return e.drain(ctx, entries)
-	}
 	var next []journal.Entry
-	var taking sync.WaitGroup
-	last := entries[len(entries)-1].Seq
-	taking.Go(func() {
-		next, _ = e.options.Journal.Take(ctx, last, e.options.BatchSize) // an error meets the next step again
+	var kept error
+	var keeping sync.WaitGroup
+	arrived, last := e.arrived, entries[len(entries)-1].Seq
+	e.arrived = nil
+	keeping.Go(func() {
+		kept = e.options.Journal.Sent(ctx, arrived)
+		if len(entries) == e.options.BatchSize {
+			next, _ = e.options.Journal.Take(ctx, last, e.options.BatchSize) // an error meets the next step again
+		}
 	})
 	err := e.drain(ctx, entries)
-	taking.Wait()
-	if err == nil {
+	keeping.Wait()
+	if err = cmp.Or(err, kept); err == nil && len(next) > 0 {
 		e.ahead = next
+		return nil
 	}
-	return err
+	arrived, e.arrived = e.arrived, nil
+	return cmp.Or(err, e.options.Journal.Sent(ctx, arrived))
 }
 
-// drain sends entries in their order.
-func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
+// drain sends entries in their order. What is encoded next is while a request is under way.
+func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) (err error) {
 	var batch []encoded
-	lines, size := 0, 0
-	flush := func() error {
-		if len(batch) == 0 {
+	var underWay chan error // nil: none
+	lines, size, most := 0, 0, e.maxRequest
+	settle := func() error {
+		if underWay == nil {
 			return nil
 		}
-		err := e.send(ctx, batch)
-		batch, lines, size = batch[:0], 0, 0
+		err := <-underWay
+		underWay, most = nil, e.maxRequest
 		return err
 	}
-	entries, err := e.deleteMany(ctx, entries)
-	if err != nil {
+	defer func() { err = cmp.Or(err, settle()) }()
+	launch := func() error {
+		if err := settle(); err != nil || len(batch) == 0 {
+			return err
+		}
+		arrives, sending := make(chan error, 1), batch
+		go func() { arrives <- e.send(ctx, sending) }()
+		underWay, batch, lines, size = arrives, nil, 0, 0
+		return nil
+	}
+	flush := func() error {
+		if err := launch(); err != nil {
+			return err
+		}
+		return settle()
+	}
+	if entries, err = e.deleteMany(ctx, entries); err != nil {
 		return err
 	}
 	for len(entries) > 0 {
@@ -185,23 +206,32 @@ func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
 		entry := entries[0]
 		entries = entries[1:]
 		if entry.Kind == journal.EntryAccount {
+			if err := settle(); err != nil {
+				return err
+			}
 			if err := e.applySettings(ctx); err != nil {
 				return err
 			}
 		}
 		next, err := e.encoder.encode(entry)
 		if err != nil {
+			if err := settle(); err != nil {
+				return err
+			}
 			if err := e.reject(ctx, encoded{entry: entry}, err.Error()); err != nil {
 				return err
 			}
 			continue
 		}
-		if lines+next.count > e.options.BatchSize || size+len(next.lines) > e.maxRequest || len(next.deletes) > 0 {
-			if err := flush(); err != nil {
+		if lines+next.count > e.options.BatchSize || size+len(next.lines) > most {
+			if err := launch(); err != nil {
 				return err
 			}
 		}
 		if len(next.deletes) > 0 {
+			if err := flush(); err != nil {
+				return err
+			}
 			if err := e.sendWithDeletes(ctx, next); err != nil {
 				return err
 			}
@@ -211,7 +241,7 @@ func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) error {
 		lines += next.count
 		size += len(next.lines)
 	}
-	return flush()
+	return launch()
 }
 
 // sendWithDeletes sends an entry that deletes points.
@@ -228,19 +258,19 @@ func (e *Exporter) sendWithDeletes(ctx context.Context, one encoded) error {
 	if one.count > 0 {
 		return e.send(ctx, []encoded{one})
 	}
-	return e.options.Journal.Sent(ctx, []journal.Entry{one.entry})
+	e.arrived = append(e.arrived, one.entry)
+	return nil
 }
 
-// send writes the lines of a batch and takes it out of the outbox. A part that
-// InfluxDB never takes is rejected.
+// send writes the lines of a batch and notes that it has arrived. A part that InfluxDB
+// never takes is rejected.
 func (e *Exporter) send(ctx context.Context, batch []encoded) error {
 	err := e.write(ctx, batch)
 	if err == nil {
-		entries := make([]journal.Entry, len(batch))
 		for i := range batch {
-			entries[i] = batch[i].entry
+			e.arrived = append(e.arrived, batch[i].entry)
 		}
-		return e.options.Journal.Sent(ctx, entries)
+		return nil
 	}
 	failure, ok := errors.AsType[*Error](err)
 	if !ok {

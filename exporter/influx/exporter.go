@@ -115,6 +115,7 @@ type Exporter struct {
 	maxRequest int             // bytes; falls when a server takes less
 	influxQL   bool            // deletes go to /query: the server is a 1.8
 	ahead      []journal.Entry // taken while those before them were sent
+	arrived    []journal.Entry // in InfluxDB, and still in the outbox
 	held       map[string]*heldPage
 	heldAt     time.Time // when all pages were asked for last
 	sent       bool      // something, since the pages were looked at
