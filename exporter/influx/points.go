@@ -1,7 +1,7 @@
 package influx
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -10,8 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/influxdata/influxdb-client-go/v2/api/write"
-	protocol "github.com/influxdata/line-protocol"
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
@@ -72,7 +71,8 @@ type encoder struct {
 	zone    func(account string) *time.Location
 	name    func(account string) string
 
-	buffer bytes.Buffer
+	lines  lineprotocol.Encoder
+	timeNS int64 // of the line that is being made
 	count  int
 	newest int64
 	err    error
@@ -80,7 +80,7 @@ type encoder struct {
 
 // encode returns e in InfluxDB's words, or why it has none.
 func (c *encoder) encode(e journal.Entry) (encoded, error) {
-	c.buffer.Reset()
+	c.lines.Reset()
 	c.count, c.newest, c.err = 0, 0, nil
 	account := tagText(e.Account)
 	if account == "" {
@@ -115,13 +115,13 @@ func (c *encoder) encode(e journal.Entry) (encoded, error) {
 		}
 	case journal.EntryGap:
 		c.point(measurementGap, account, e.Gap.From.UnixNano()).
-			AddField("ended_ms", milli(e.Gap.To)).
-			AddField("open", e.Gap.Open()).
+			integer("ended_ms", milli(e.Gap.To)).
+			boolean("open", e.Gap.Open()).
 			end()
 	case journal.EntryAccount:
 		c.point(measurementAccount, account, syntheticTime(e.Account)).
-			AddField("timezone", c.zone(e.Account).String()).
-			AddField("name", fieldText(c.name(e.Account))).
+			text("timezone", c.zone(e.Account).String()).
+			text("name", fieldText(c.name(e.Account))).
 			end()
 	case journal.EntryClear:
 		for _, measurement := range []string{
@@ -133,10 +133,11 @@ func (c *encoder) encode(e journal.Entry) (encoded, error) {
 	default:
 		return encoded{}, fmt.Errorf("entry of an unknown kind %d", e.Kind)
 	}
-	if c.err != nil {
-		return encoded{}, c.err
+	if err := cmp.Or(c.err, c.lines.Err()); err != nil {
+		c.lines.ClearErr()
+		return encoded{}, err
 	}
-	return encoded{entry: e, lines: c.buffer.String(), count: c.count, newest: c.newest, deletes: deletes}, nil
+	return encoded{entry: e, lines: string(c.lines.Bytes()), count: c.count, newest: c.newest, deletes: deletes}, nil
 }
 
 func totalMeasurement(kind journal.EntryKind) string {
@@ -182,114 +183,129 @@ func (c *encoder) play(account string, p *journal.Play) {
 	}
 	trackID, kind, incognito := fieldText(p.Item.ID()), p.Item.Kind.String(), isTrue(p.Incognito)
 	c.point(measurementListen, account, p.PointNS).
-		AddField("plays", plays).
-		AddField("ms_played", p.MSPlayed).
-		AddField("duration_ms", p.Item.DurationMS).
-		AddField("hour", int64(ended.Hour())).
-		AddField("weekday", weekday).
-		AddField("track", fieldText(p.Item.Name)).
-		AddField("track_id", trackID).
-		AddField("song_key", keyText(song)).
-		AddField("song_total", totalTime(song)).
-		AddField("artist", fieldText(first.Name)).
-		AddField("artist_id", fieldText(first.ID)).
-		AddField("artist_key", keyText(p.Item.ArtistKey())).
-		AddField("artists", fieldText(strings.Join(names, "; "))).
-		AddField("album", fieldText(p.Item.Album)).
-		AddField("album_id", fieldText(p.Item.AlbumID)).
-		AddField("album_key", keyText(p.Item.AlbumKey())).
-		AddField("isrc", fieldText(p.Item.ISRC)).
-		AddField("release_year", releaseYear(p.Item.ReleaseDate)).
-		AddField("image_url", fieldText(p.Item.ImageURL)).
-		AddField("kind", kind).
-		AddField("skipped", isTrue(p.Skipped)).
-		AddField("shuffle", isTrue(p.Shuffle)).
-		AddField("offline", isTrue(p.Offline)).
-		AddField("incognito", incognito).
-		AddField("device", fieldText(p.Device)).
-		AddField("device_type", fieldText(p.DeviceType)).
-		AddField("platform", fieldText(p.Platform)).
-		AddField("country", fieldText(p.Country)).
-		AddField("context_type", fieldText(p.ContextType)).
-		AddField("context_uri", fieldText(p.ContextURI)).
-		AddField("reason_start", fieldText(p.ReasonStart)).
-		AddField("reason_end", fieldText(p.ReasonEnd)).
-		AddField("explicit", isTrue(p.Item.Explicit)).
-		AddField("witness", strings.Join(witnesses, ",")).
+		integer("plays", plays).
+		integer("ms_played", p.MSPlayed).
+		integer("duration_ms", p.Item.DurationMS).
+		integer("hour", int64(ended.Hour())).
+		integer("weekday", weekday).
+		text("track", fieldText(p.Item.Name)).
+		text("track_id", trackID).
+		text("song_key", keyText(song)).
+		integer("song_total", totalTime(song)).
+		text("artist", fieldText(first.Name)).
+		text("artist_id", fieldText(first.ID)).
+		text("artist_key", keyText(p.Item.ArtistKey())).
+		text("artists", fieldText(strings.Join(names, "; "))).
+		text("album", fieldText(p.Item.Album)).
+		text("album_id", fieldText(p.Item.AlbumID)).
+		text("album_key", keyText(p.Item.AlbumKey())).
+		text("isrc", fieldText(p.Item.ISRC)).
+		integer("release_year", releaseYear(p.Item.ReleaseDate)).
+		text("image_url", fieldText(p.Item.ImageURL)).
+		text("kind", kind).
+		boolean("skipped", isTrue(p.Skipped)).
+		boolean("shuffle", isTrue(p.Shuffle)).
+		boolean("offline", isTrue(p.Offline)).
+		boolean("incognito", incognito).
+		text("device", fieldText(p.Device)).
+		text("device_type", fieldText(p.DeviceType)).
+		text("platform", fieldText(p.Platform)).
+		text("country", fieldText(p.Country)).
+		text("context_type", fieldText(p.ContextType)).
+		text("context_uri", fieldText(p.ContextURI)).
+		text("reason_start", fieldText(p.ReasonStart)).
+		text("reason_end", fieldText(p.ReasonEnd)).
+		boolean("explicit", isTrue(p.Item.Explicit)).
+		text("witness", strings.Join(witnesses, ",")).
 		end()
 	for i, artist := range p.Item.Artists {
 		c.point(measurementListenArtist, account, p.PointNS, [2]string{"pos", strconv.Itoa(i)}).
-			AddField("artist", fieldText(artist.Name)).
-			AddField("artist_id", fieldText(artist.ID)).
-			AddField("artist_key", keyText(journal.Fold(artist.Name))).
-			AddField("plays", plays).
-			AddField("ms_played", p.MSPlayed).
-			AddField("ms_share", float64(p.MSPlayed)/float64(len(p.Item.Artists))).
-			AddField("track_id", trackID).
-			AddField("kind", kind).
-			AddField("incognito", incognito).
+			text("artist", fieldText(artist.Name)).
+			text("artist_id", fieldText(artist.ID)).
+			text("artist_key", keyText(journal.Fold(artist.Name))).
+			integer("plays", plays).
+			integer("ms_played", p.MSPlayed).
+			float("ms_share", float64(p.MSPlayed)/float64(len(p.Item.Artists))).
+			text("track_id", trackID).
+			text("kind", kind).
+			boolean("incognito", incognito).
 			end()
 	}
 }
 
 func (c *encoder) total(measurement, account string, t *journal.Total) {
 	c.point(measurement, account, syntheticTime(t.Key)).
-		AddField("key", keyText(t.Key)).
-		AddField("id", fieldText(t.ID)).
-		AddField("name", fieldText(t.Name)).
-		AddField("artist", fieldText(t.Artist)).
-		AddField("artist_key", keyText(journal.Fold(t.Artist))).
-		AddField("image_url", fieldText(t.ImageURL)).
-		AddField("plays", t.Plays).
-		AddField("ms_played", t.MSPlayed).
-		AddField("first_ms", milli(t.First)).
-		AddField("last_ms", milli(t.Last)).
+		text("key", keyText(t.Key)).
+		text("id", fieldText(t.ID)).
+		text("name", fieldText(t.Name)).
+		text("artist", fieldText(t.Artist)).
+		text("artist_key", keyText(journal.Fold(t.Artist))).
+		text("image_url", fieldText(t.ImageURL)).
+		integer("plays", t.Plays).
+		integer("ms_played", t.MSPlayed).
+		integer("first_ms", milli(t.First)).
+		integer("last_ms", milli(t.Last)).
 		end()
 }
 
 func (c *encoder) ranked(account string, year [2]string, rank int, t *journal.Total) {
 	c.point(measurementArtistYear, account, syntheticTime(t.Key), year).
-		AddField("key", keyText(t.Key)).
-		AddField("name", fieldText(t.Name)).
-		AddField("rank", int64(rank)).
-		AddField("plays", t.Plays).
-		AddField("ms_played", t.MSPlayed).
+		text("key", keyText(t.Key)).
+		text("name", fieldText(t.Name)).
+		integer("rank", int64(rank)).
+		integer("plays", t.Plays).
+		integer("ms_played", t.MSPlayed).
 		end()
 }
 
-// point is a write.Point that its encoder takes at the end.
-type point struct {
-	*write.Point
-	encoder *encoder
-}
-
-// point starts a point. Only account and text that is ours may be tags.
-func (c *encoder) point(measurement, account string, timeNS int64, tags ...[2]string) point {
-	p := write.NewPointWithMeasurement(measurement).AddTag("account", account)
-	for _, tag := range tags {
-		p.AddTag(tag[0], tag[1])
-	}
+// point starts a point. Only account and text that is ours may be tags, in the order
+// of their names; account is before all others.
+func (c *encoder) point(measurement, account string, timeNS int64, tags ...[2]string) *encoder {
 	if timeNS < earliest || timeNS >= latest {
 		c.err = fmt.Errorf("time of the point is %s: not within 2000 to 2200", time.Unix(0, timeNS).UTC().Format(time.RFC3339Nano))
 	}
-	p.SetTime(time.Unix(0, timeNS))
-	c.newest = max(c.newest, timeNS)
-	return point{p, c}
-}
-
-// AddField adds a field; value must be int64, float64, bool or a fieldText.
-func (p point) AddField(key string, value any) point {
-	p.Point.AddField(key, value)
-	return p
-}
-
-func (p point) end() {
-	lines := protocol.NewEncoder(&p.encoder.buffer)
-	lines.FailOnFieldErr(true)
-	if _, err := lines.Encode(p.Point); err != nil {
-		p.encoder.err = fmt.Errorf("encode %s: %w", p.Name(), err)
+	c.timeNS, c.newest = timeNS, max(c.newest, timeNS)
+	c.lines.StartLine(measurement)
+	c.lines.AddTag("account", account)
+	for _, tag := range tags {
+		c.lines.AddTag(tag[0], tag[1])
 	}
-	p.encoder.count++
+	return c
+}
+
+func (c *encoder) integer(key string, value int64) *encoder {
+	c.lines.AddField(key, lineprotocol.IntValue(value))
+	return c
+}
+
+func (c *encoder) boolean(key string, value bool) *encoder {
+	c.lines.AddField(key, lineprotocol.BoolValue(value))
+	return c
+}
+
+// float adds a number that is finite.
+func (c *encoder) float(key string, value float64) *encoder {
+	v, ok := lineprotocol.FloatValue(value)
+	if !ok {
+		c.err = fmt.Errorf("field %s is %v", key, value)
+	}
+	c.lines.AddField(key, v)
+	return c
+}
+
+// text adds a fieldText.
+func (c *encoder) text(key, value string) *encoder {
+	v, ok := lineprotocol.StringValue(value)
+	if !ok {
+		c.err = fmt.Errorf("field %s is no UTF-8", key)
+	}
+	c.lines.AddField(key, v)
+	return c
+}
+
+func (c *encoder) end() {
+	c.lines.EndLine(time.Unix(0, c.timeNS))
+	c.count++
 }
 
 // syntheticTime is where the one point of a thing that has no time of its own
