@@ -32,6 +32,8 @@ type Entry struct {
 	Ranked []Total  // EntryArtistYear: the year's first artists, by hours, best first
 	Left   []string // EntryArtistYear: keys of the artists that are not among them any more
 	Gap    *Gap     // EntryGap
+
+	row *playRow // EntryPlay: Play as it was taken, with the keys of its item
 }
 
 // Total is all that was ever played of one artist, album or song on one account.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -68,17 +69,20 @@ func (j *Journal) due(tx *transaction, after int64, limit int) ([]Entry, error) 
 
 // fill reads what the entries are about.
 func (j *Journal) fill(tx *transaction, entries []Entry) error {
+	type sort struct {
+		kind    EntryKind
+		account string
+	}
 	plays := map[int64]*Entry{}
-	var ids []int64
+	totals := map[sort][]*Entry{}
 	for i := range entries {
 		e := &entries[i]
 		var err error
-		switch e.Kind {
+		switch of := (sort{e.Kind, e.Account}); e.Kind {
 		case EntryPlay:
 			plays[e.Play.ID] = e
-			ids = append(ids, e.Play.ID)
 		case EntryArtistTotal, EntryAlbumTotal, EntryTrackTotal:
-			err = j.total(tx, e)
+			totals[of] = append(totals[of], e)
 		case EntryArtistYear:
 			err = j.artistYear(tx, e)
 		case EntryGap:
@@ -88,26 +92,55 @@ func (j *Journal) fill(tx *transaction, entries []Entry) error {
 			return err
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	err := tx.each("SELECT account.alias, "+playColumns+", "+itemColumns+
-		" FROM play JOIN item ON item.id = play.item JOIN account ON account.id = play.account WHERE play.id "+inList,
-		[]any{list(ids)}, func(rows *sql.Rows) error {
-			alias, row, err := scanPlay(rows)
-			if err != nil {
+	for _, all := range totals {
+		for some := range slices.Chunk(all, totalsPerQuery) {
+			if err := j.total(tx, some); err != nil {
 				return err
 			}
-			*plays[row.id].Play = row.play(alias)
-			return nil
-		})
+		}
+	}
+	return fillPlays(tx, plays)
+}
+
+// fillPlays reads the plays of entries, by id, and notes that their points and those of
+// their credits may be in InfluxDB.
+func fillPlays(tx *transaction, entries map[int64]*Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	rows := make([]*playRow, 0, len(entries))
+	ids := list(slices.Sorted(maps.Keys(entries)))
+	var items []int64 // of rows
+	err := tx.each("SELECT "+playColumns+" FROM play WHERE id "+inList, []any{ids}, func(result *sql.Rows) error {
+		var row playRow
+		var account, item int64
+		if err := result.Scan(row.targets(&account, &item)...); err != nil {
+			return err
+		}
+		rows, items = append(rows, &row), append(items, item)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read plays: %w", err)
+	}
+	known, err := itemsOf(tx, slices.Compact(slices.Sorted(slices.Values(items))))
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(`UPDATE play SET sent_ns = point_ns,
-		sent_credits = (SELECT max(sent_credits, CASE artists WHEN '' THEN 0 ELSE json_array_length(artists) END) FROM item WHERE item.id = play.item)
-		WHERE id `+inList, list(ids))
-	return err
+	credited := map[int][]int64{} // plays, by how many credits each has
+	for i, row := range rows {
+		e := entries[row.id]
+		row.item = known[items[i]]
+		e.row, *e.Play = row, row.play(e.Account)
+		credits := len(row.item.Artists)
+		credited[credits] = append(credited[credits], row.id)
+	}
+	for credits, ids := range credited {
+		if _, err := tx.exec("UPDATE play SET sent_ns = point_ns, sent_credits = max(sent_credits, ?) WHERE id "+inList, credits, list(ids)); err != nil {
+			return fmt.Errorf("store plays: %w", err)
+		}
+	}
+	return nil
 }
 
 func fillGap(tx *transaction, e *Entry) error {
@@ -125,25 +158,30 @@ func fillGap(tx *transaction, e *Entry) error {
 // SentByYear counts, by calendar year of their points, UTC, the account's plays that
 // InfluxDB has taken and that neither wait to be sent again nor were rejected.
 func (j *Journal) SentByYear(ctx context.Context, account string) (map[int]int64, error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT CAST(strftime('%Y', sent_ns / 1000000000, 'unixepoch') AS INTEGER), count(*)
-		FROM play JOIN account ON account.id = play.account
-		WHERE alias = ? AND sent_ns <> 0 AND sent_ns = point_ns
-			AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.kind = ? AND outbox.account = play.account AND outbox.ref = play.id)
-		GROUP BY 1`, account, EntryPlay)
+	sent := map[int]int64{}
+	err := j.read(ctx, func(tx *transaction) error {
+		const dayNS = int64(24 * time.Hour)
+		// Days are a division, years would be a calculation for every play.
+		count := func(sign int64, plays string, values ...any) error {
+			return tx.each("SELECT sent_ns / ?1, count(*) FROM "+plays+" AND sent_ns <> 0 AND sent_ns = point_ns GROUP BY 1", append([]any{dayNS, account}, values...), func(rows *sql.Rows) error {
+				var day, n int64
+				if err := rows.Scan(&day, &n); err != nil {
+					return err
+				}
+				sent[time.Unix(0, day*dayNS).UTC().Year()] += sign * n
+				return nil
+			})
+		}
+		if err := count(1, "play WHERE play.account = (SELECT id FROM account WHERE alias = ?2)"); err != nil {
+			return err
+		}
+		return count(-1, "outbox JOIN play ON play.id = outbox.ref WHERE outbox.kind = ?3 AND outbox.account = (SELECT id FROM account WHERE alias = ?2)", EntryPlay)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("count sent plays: %w", err)
 	}
-	defer rows.Close()
-	sent := map[int]int64{}
-	for rows.Next() {
-		var year int
-		var n int64
-		if err := rows.Scan(&year, &n); err != nil {
-			return nil, fmt.Errorf("count sent plays: %w", err)
-		}
-		sent[year] = n
-	}
-	return sent, rows.Err()
+	maps.DeleteFunc(sent, func(_ int, n int64) bool { return n == 0 })
+	return sent, nil
 }
 
 // Sent takes entries that are in InfluxDB off the outbox; one that has changed
@@ -172,9 +210,7 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 			}
 			switch e.Kind {
 			case EntryPlay:
-				row := &itemRow{Item: e.Play.Item}
-				row.setKeys()
-				q.totals(&playRow{item: row, endedMS: e.Play.EndedAt.UnixMilli()})
+				q.totals(e.row)
 			case EntryArtistYear:
 				if err := forgetRanked(tx, q.account, e); err != nil {
 					return err

@@ -6,93 +6,135 @@ import (
 	"time"
 )
 
-// totalQueries sum up the plays of one key, item by item. Private plays and items of
-// which nothing is known are not counted.
-var totalQueries = map[EntryKind]string{
-	EntryArtistTotal: totalQuery("artist_key"),
-	EntryAlbumTotal:  totalQuery("album_key"),
-	EntryTrackTotal:  totalQuery("song_key"),
-}
+// totalsPerQuery is how many totals are summed up by one query: of many more SQLite
+// would hold the plays in memory while it groups them.
+const totalsPerQuery = 500
 
-func totalQuery(key string) string {
-	return `SELECT item.id, item.kind, item.image_url, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
-		FROM item CROSS JOIN play ON play.item = item.id
-		WHERE item.` + key + ` = ?2 AND play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)
-		GROUP BY item.id ORDER BY item.id`
-}
-
-// total sums up what the entry's key has. Names and id are those of the item that was played
+// total sums up what the keys of entries, which are of one kind and one account, have: one
+// query of many, since an import asks for tens of thousands. Private plays and items of
+// which nothing is known are not counted. Names and id are those of the item that was played
 // last, but a song's id is that of its item played most; the picture is that of the last one
 // that has any, since of most items of an export no picture is known. Songs are
 // music: the total of a title that only an episode or a chapter has is of no plays, and has
 // no first one.
-func (j *Journal) total(tx *transaction, e *Entry) error {
-	t := e.Total
-	var newest, most, mostPlays, mostMS int64
-	var spoken int64
-	var spokenLast, pictured time.Time
-	var picture string
-	err := tx.each(totalQueries[e.Kind], []any{j.options.CountedMS, t.Key, e.Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
-		var item, plays, msPlayed, firstMS, lastMS int64
-		var kind Kind
-		var image string
-		if err := rows.Scan(&item, &kind, &image, &plays, &msPlayed, &firstMS, &lastMS); err != nil {
-			return err
-		}
-		if e.Kind == EntryTrackTotal && kind != Track && kind != Local {
-			if last := fromMilli(lastMS); !last.Before(spokenLast) {
-				spoken, spokenLast = item, last
+func (j *Journal) total(tx *transaction, entries []*Entry) error {
+	kind := entries[0].Kind
+	sums := make(map[string]*sum, len(entries))
+	keys := make([]string, len(entries))
+	for i, e := range entries {
+		keys[i] = e.Total.Key
+		sums[keys[i]] = &sum{total: e.Total, music: kind == EntryTrackTotal}
+	}
+	column := "item." + totalColumns[kind]
+	err := tx.each(`SELECT `+column+`, item.id, item.kind, item.image_url, count(*) FILTER (WHERE ms_played >= ?1), sum(ms_played), min(ended_ms), max(ended_ms)
+		FROM json_each(?2) AS wanted CROSS JOIN item ON `+column+` = wanted.value CROSS JOIN play ON play.item = item.id
+		WHERE play.account = (SELECT id FROM account WHERE alias = ?3) AND item.kind <> 0 AND (coalesce(incognito, 0) = 0 OR ?4)
+		GROUP BY item.id ORDER BY item.id`,
+		[]any{j.options.CountedMS, list(keys), entries[0].Account, j.options.RecordPrivate}, func(rows *sql.Rows) error {
+			var key string
+			var i itemSum
+			if err := rows.Scan(&key, &i.item, &i.kind, &i.image, &i.plays, &i.msPlayed, &i.firstMS, &i.lastMS); err != nil {
+				return err
 			}
+			sums[key].add(&i)
 			return nil
-		}
-		t.Plays += plays
-		t.MSPlayed += msPlayed
-		if most == 0 || plays > mostPlays || plays == mostPlays && msPlayed > mostMS {
-			most, mostPlays, mostMS = item, plays, msPlayed
-		}
-		if first := fromMilli(firstMS); newest == 0 || first.Before(t.First) {
-			t.First = first
-		}
-		if last := fromMilli(lastMS); newest == 0 || !last.Before(t.Last) {
-			t.Last, newest = last, item
-		}
-		if last := fromMilli(lastMS); image != "" && !last.Before(pictured) {
-			picture, pictured = image, last
-		}
-		return nil
-	})
+		})
 	if err != nil {
-		return fmt.Errorf("sum up %q: %w", t.Key, err)
+		return fmt.Errorf("sum up: %w", err)
 	}
-	if newest == 0 && spoken != 0 {
-		t.Last, newest, most = spokenLast, spoken, spoken
+	var ids []int64
+	for _, s := range sums {
+		ids = append(ids, s.newest, s.most)
 	}
-	if newest == 0 {
-		return nil
-	}
-	item, err := itemOf(tx, newest)
+	items, err := itemsOf(tx, ids)
 	if err != nil {
 		return err
 	}
-	t.describe(e.Kind, item)
-	if picture != "" {
-		t.ImageURL = picture
-	}
-	if e.Kind == EntryTrackTotal && most != newest {
-		if item, err = itemOf(tx, most); err != nil {
-			return err
-		}
-		t.ID = item.ID()
+	for _, s := range sums {
+		s.describe(kind, items)
 	}
 	return nil
 }
 
-func itemOf(tx *transaction, id int64) (*itemRow, error) {
-	var scan itemScan
-	if err := tx.get("SELECT "+itemColumns+" FROM item WHERE id = ?", []any{id}, scan.targets()); err != nil {
-		return nil, fmt.Errorf("read item %d: %w", id, err)
+// itemSum is what was played of one item.
+type itemSum struct {
+	item, plays, msPlayed, firstMS, lastMS int64
+	kind                                   Kind
+	image                                  string
+}
+
+// sum becomes a total, item by item in the order of their ids.
+type sum struct {
+	total        *Total
+	music        bool  // only music counts
+	newest, most int64 // items: played last, and most
+
+	mostPlays, mostMS    int64
+	spoken               bool // all so far does not count
+	picture              string
+	pictured, spokenLast int64 // ms
+}
+
+func (s *sum) add(i *itemSum) {
+	t, first, last := s.total, fromMilli(i.firstMS), fromMilli(i.lastMS)
+	if s.music && i.kind != Track && i.kind != Local {
+		if s.newest == 0 || s.spoken && i.lastMS >= s.spokenLast {
+			s.spoken, s.spokenLast = true, i.lastMS
+			s.newest, s.most, t.Last = i.item, i.item, last
+		}
+		return
 	}
-	return scan.item()
+	if s.spoken {
+		s.spoken, s.newest, s.most, t.Last = false, 0, 0, time.Time{}
+	}
+	t.Plays += i.plays
+	t.MSPlayed += i.msPlayed
+	if s.most == 0 || i.plays > s.mostPlays || i.plays == s.mostPlays && i.msPlayed > s.mostMS {
+		s.most, s.mostPlays, s.mostMS = i.item, i.plays, i.msPlayed
+	}
+	if s.newest == 0 || first.Before(t.First) {
+		t.First = first
+	}
+	if s.newest == 0 || !last.Before(t.Last) {
+		t.Last, s.newest = last, i.item
+	}
+	if i.image != "" && i.lastMS >= s.pictured {
+		s.picture, s.pictured = i.image, i.lastMS
+	}
+}
+
+// describe takes names, id and picture from the items.
+func (s *sum) describe(kind EntryKind, items map[int64]*itemRow) {
+	if s.newest == 0 {
+		return
+	}
+	s.total.describe(kind, items[s.newest])
+	if s.picture != "" {
+		s.total.ImageURL = s.picture
+	}
+	if kind == EntryTrackTotal {
+		s.total.ID = items[s.most].ID()
+	}
+}
+
+// itemsOf reads items by their ids.
+func itemsOf(tx *transaction, ids []int64) (map[int64]*itemRow, error) {
+	items := make(map[int64]*itemRow, len(ids))
+	err := tx.each("SELECT "+itemColumns+" FROM item WHERE id "+inList, []any{list(ids)}, func(rows *sql.Rows) error {
+		var scan itemScan
+		if err := rows.Scan(scan.targets()...); err != nil {
+			return err
+		}
+		row, err := scan.item()
+		if err == nil {
+			items[row.id] = row
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read items: %w", err)
+	}
+	return items, nil
 }
 
 // describe takes names, id and picture from an item that counts in the total.
@@ -146,13 +188,13 @@ func (j *Journal) artistYear(tx *transaction, e *Entry) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("rank %d: %w", e.Year, err)
 	}
+	known, err := itemsOf(tx, items)
+	if err != nil {
+		return err
+	}
 	ranked := map[string]bool{}
 	for i := range e.Ranked {
-		item, err := itemOf(tx, items[i])
-		if err != nil {
-			return err
-		}
-		e.Ranked[i].describe(e.Kind, item)
+		e.Ranked[i].describe(e.Kind, known[items[i]])
 		ranked[e.Ranked[i].Key] = true
 	}
 	left, err := tx.query("SELECT key FROM ranked WHERE account = (SELECT id FROM account WHERE alias = ?) AND year = ?", e.Account, e.Year)
@@ -177,11 +219,13 @@ func (j *Journal) artistYear(tx *transaction, e *Entry) error {
 
 // markRanked notes which artists' points may be in InfluxDB from now on.
 func markRanked(tx *transaction, e *Entry) error {
-	for _, t := range e.Ranked {
-		_, err := tx.exec("INSERT OR IGNORE INTO ranked (account, year, key) SELECT id, ?, ? FROM account WHERE alias = ?", e.Year, t.Key, e.Account)
-		if err != nil {
-			return fmt.Errorf("rank %d: %w", e.Year, err)
-		}
+	keys := make([]string, len(e.Ranked))
+	for i, t := range e.Ranked {
+		keys[i] = t.Key
+	}
+	_, err := tx.exec("INSERT OR IGNORE INTO ranked (account, year, key) SELECT account.id, ?, value FROM account CROSS JOIN json_each(?) WHERE alias = ?", e.Year, list(keys), e.Account)
+	if err != nil {
+		return fmt.Errorf("rank %d: %w", e.Year, err)
 	}
 	return nil
 }
