@@ -66,8 +66,8 @@ type Playback struct {
 	At       time.Time
 }
 
-// Artists returns all credited names of the item, as Spotify's own player shows
-// them.
+// Artists returns all credited names of the item, as points in InfluxDB have them: with
+// semicolons between them, since there are commas within names (Tyler, The Creator).
 func (p *Playback) Artists() string {
 	if p.Item == nil {
 		return ""
@@ -76,7 +76,7 @@ func (p *Playback) Artists() string {
 	for i, artist := range p.Item.Artists {
 		names[i] = artist.Name
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, "; ")
 }
 
 // Reasons are what polls fail for: those of package spotify, and "journal" for

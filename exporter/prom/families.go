@@ -118,7 +118,7 @@ func newFamilies() families {
 	f.shuffle = gauge("spotify_playback_shuffle",
 		"Whether shuffle is on (Spotify's shuffle_state), as of the last poll of the player.", "account")
 	f.nowPlaying = gauge("spotify_now_playing_info",
-		"Always 1. What plays, as of the last poll of the player; absent while nothing does. artist holds all credited names. These labels are listening history in the monitoring store: NOW_PLAYING_INFO=false leaves them out.",
+		"Always 1. What plays, as of the last poll of the player; absent while nothing does. artist holds all credited names, separated by semicolons. These labels are listening history in the monitoring store: NOW_PLAYING_INFO=false leaves them out.",
 		"account", "kind", "track", "artist", "album", "track_id", "image_url")
 
 	f.journalPlays = gauge("spotify_journal_plays",

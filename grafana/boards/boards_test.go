@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/spotify-exporter/spotify-exporter/grafana"
@@ -33,5 +34,16 @@ func TestDashboardsAreGenerated(t *testing.T) {
 	}
 	for name := range stale {
 		t.Errorf("%s is of no board", name)
+	}
+}
+
+func TestFirstName(t *testing.T) {
+	anchored := regexp.MustCompile("^(?s:" + firstName + ")$") // as Prometheus does it
+	for names, want := range map[string]string{
+		"": "", "Rick Astley": "Rick Astley", "Tyler, The Creator": "Tyler, The Creator", "Jay-Z; Kanye West; Frank Ocean": "Jay-Z", "a;b": "a;b",
+	} {
+		if got := anchored.ReplaceAllString(names, "$1"); got != want {
+			t.Errorf("first of %q is %q, want %q", names, got, want)
+		}
 	}
 }

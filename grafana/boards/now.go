@@ -12,13 +12,14 @@ func now() board {
 	progress := ofAccounts("spotify_playback_progress_seconds")
 	duration := ofAccounts("spotify_playback_duration_seconds")
 	b.add(
-		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify.", 16, 8).
-			promRows(withPage(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info)).
+		table("Playing", "What plays, as of the last look at the player, and how far it has come. Click a title to open it in Spotify, artists for all that was heard of the first one.", 16, 8).
+			promRows(withFirst(withPage(info+" * on (account, instance, job) group_left () ("+progress+" / "+duration+") or on (account, instance, job) 0 * "+info))).
 			empty("Nothing plays").slim().cells("lg").
-			columns("image_url", "track", "artist", "Value", "album", "account", "page", "track_id").
+			columns("image_url", "track", "artist", "Value", "album", "account", "first", "page", "track_id").
 			field("image_url", append(cover(), width(60))...).
 			field("track", name("Title"), wrap(), links(openInSpotify)).
-			field("artist", name("Artists"), wrap()).
+			field("artist", name("Artists"), wrap(), links(toArtist("first"))).
+			field("first", hide()...).
 			field("album", name("Album"), wrap()).
 			field("Value", append([]property{name("Progress"), inUnit("percentunit"), decimals(0), {"max", 1}}, bar(listened)...)...).
 			field("account", name("Account"), width(110), links(toListening)).
@@ -78,6 +79,15 @@ func now() board {
 			field("track_id", hide()...),
 	)
 	return b
+}
+
+// firstName finds the first of the names that semicolons separate, as Prometheus searches: from
+// the first letter to the last.
+const firstName = "(.*?)(; .*)?"
+
+// withFirst adds the label first, the first of the names in the label artist.
+func withFirst(expr string) string {
+	return fmt.Sprintf(`label_replace(%s, "first", "$1", "artist", %q)`, expr, firstName)
 }
 
 // withPage adds the label page, as pageOf of flux/listening.flux.

@@ -18,7 +18,7 @@ var openTrack = link{Title: "Open in Spotify", URL: "https://open.spotify.com/tr
 
 // toArtist leads to the board of the artist whose name is in a field.
 func toArtist(field string) link {
-	return link{Title: "All about ${__value.text}", URL: "/d/spotify-artist?${__url_time_range}&${account:queryparam}&var-artist=${__data.fields." + field + ":percentencode}"}
+	return link{Title: "All about ${__data.fields." + field + "}", URL: "/d/spotify-artist?${__url_time_range}&${account:queryparam}&var-artist=${__data.fields." + field + ":percentencode}"}
 }
 
 // toListening leads to the board Listening of the account in the field account.
