@@ -103,11 +103,15 @@ func name(of string, number uint64, words int) string {
 	return strings.Join(text, " ") + fmt.Sprintf(" %d", number%97)
 }
 
+// lifetimeCold is for how long nothing must have come before InfluxDB sorts what was written
+// into files: ten minutes if it is not told otherwise.
+const lifetimeCold = 5 * time.Second
+
 // fillLifetime fills a server of its own with a lifetime.
 func fillLifetime(t testing.TB, listens int, now time.Time) *database {
 	t.Helper()
 	influxtest.Require2(t)
-	server := influxtest.New(t)
+	server := influxtest.New(t, "--storage-cache-snapshot-write-cold-duration="+lifetimeCold.String())
 	a := &account{alias: "me", zone: zone(t, "Europe/Berlin")}
 	d := &database{server: server, bucket: server.Bucket(t), accounts: []*account{a}}
 	d.token = server.Grant(t, d.bucket, influxtest.Read)

@@ -48,10 +48,11 @@ func Shared(t testing.TB) *Server {
 	return s
 }
 
-// New starts a server for this test alone, which may stop, kill and start it again. It ends with the test.
-func New(t testing.TB) *Server {
+// New starts a server for this test alone, which may stop, kill and start it again. It ends with the test. A 2.x gets
+// the flags besides those that it needs here.
+func New(t testing.TB, flags ...string) *Server {
 	t.Helper()
-	s, err := newServer()
+	s, err := newServer(flags...)
 	return own(t, s, err)
 }
 

@@ -25,6 +25,7 @@ type process struct {
 	binary  binary
 	dir     string
 	address string
+	flags   []string // more of them, for 2.x
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
@@ -124,13 +125,13 @@ func (p *process) run() error {
 func (p *process) options() (args, env []string) {
 	env = []string{"HOME=" + p.dir, "TMPDIR=" + p.dir, "PATH=" + os.Getenv("PATH")}
 	if p.binary.v2() {
-		return []string{
+		return append([]string{
 			"--http-bind-address=" + p.address,
 			"--bolt-path=" + filepath.Join(p.dir, "influxd.bolt"),
 			"--sqlite-path=" + filepath.Join(p.dir, "influxd.sqlite"),
 			"--engine-path=" + filepath.Join(p.dir, "engine"),
 			"--store=disk", "--log-level=error", "--no-tasks", "--reporting-disabled",
-		}, env
+		}, p.flags...), env
 	}
 	return []string{"run", "-config", os.DevNull}, append(env,
 		"INFLUXDB_BIND_ADDRESS=127.0.0.1:0", // its backup service

@@ -27,8 +27,8 @@ const (
 )
 
 // newServer starts the influxd that find found and does what a user does first: onboarding, with a token.
-func newServer() (*Server, error) {
-	s, err := freshServer()
+func newServer(flags ...string) (*Server, error) {
+	s, err := freshServer(flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func newServer() (*Server, error) {
 }
 
 // freshServer starts the influxd that find found.
-func freshServer() (*Server, error) {
+func freshServer(flags ...string) (*Server, error) {
 	b, err := find()
 	if err != nil {
 		return nil, err
@@ -49,6 +49,7 @@ func freshServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.flags = flags
 	if err := p.start(); err != nil {
 		return nil, errors.Join(err, p.remove())
 	}
