@@ -20,10 +20,9 @@ shownArtists = () => shown(
     |> sums()
 
 shownSongs = () => shown(
-        fields: (r) => r._field == "song_key" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",
+        fields: (r) => r._field == "song_total" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",
     )
-    |> rename(columns: {song_key: "key", ms_played: "ms"})
-    |> sums()
+    |> sumSongs()
 
 shownAlbums = () => shown(
         fields: (r) => r._field == "album_key" or r._field == "incognito" or r._field == "kind" or r._field == "ms_played" or r._field == "plays",

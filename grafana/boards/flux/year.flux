@@ -66,17 +66,20 @@ longestStreak = () => yearDays()
     |> keep(columns: ["days"])
 
 // mostRepeated is the song that was heard most often in one day. A row at each midnight,
-// of no song, names the day for the plays that follow.
+// of no song, numbers the days for the plays that follow. A day and where the song's total
+// stands, within one day, are one number.
 mostRepeated = () => {
-    found = played(fields: (r) => r._field == "song_key" or r._field == "ms_played" or r._field == "plays", start: newYear, stop: yearEnd)
-    midnights = yearDays() |> map(fn: (r) => ({_time: r._time, day: string(v: r._time), song_key: "", ms_played: 0, plays: 0}))
+    found = played(fields: (r) => r._field == "song_total" or r._field == "ms_played" or r._field == "plays", start: newYear, stop: yearEnd)
+    midnights = yearDays()
+        |> map(fn: (r) => ({_time: r._time, day: 1, song_total: 0, ms_played: 0, plays: 0}))
+        |> cumulativeSum(columns: ["day"])
 
     return union(tables: [found |> drop(columns: [""]), midnights |> drop(columns: [""])])
         |> sort(columns: ["_time"])
         |> fill(column: "day", usePrevious: true)
-        |> filter(fn: (r) => r.song_key != "")
-        |> map(fn: (r) => ({_time: r._time, key: r.day + r.song_key, ms: r.ms_played, plays: r.plays}))
-        |> sums()
+        |> filter(fn: (r) => r.song_total > 0)
+        |> map(fn: (r) => ({_time: r._time, key: r.day * 86400000000000 + r.song_total, ms: r.ms_played, plays: r.plays}))
+        |> summed(last: 9223372036854775807)
         |> top(by: "plays", n: 1)
         |> filter(fn: (r) => r.plays > 0)
         |> withFields(fields: (r) => r._field == "track" or r._field == "artist")
