@@ -775,3 +775,52 @@ func TestNextBatchIsTakenWhileOneIsSent(t *testing.T) {
 		}
 	})
 }
+
+// Requests overlap with the journal's work: whichever fails, those before it have left the outbox
+// and are not made again, and those after it are.
+func TestWhatHasArrivedIsNotSentAgain(t *testing.T) {
+	for failing := 1; failing <= 7; failing++ {
+		t.Run(strconv.Itoa(failing), func(t *testing.T) {
+			inBubble(t, 9, func(t *testing.T, j *journal.Journal) {
+				writes := 0
+				m := &memory{fault: func(req *http.Request, body string) (*http.Response, error) {
+					if !strings.Contains(body, "listen,") {
+						return nil, nil
+					}
+					if writes++; writes == failing {
+						return answer(req, http.StatusServiceUnavailable, nil, ""), nil
+					}
+					return nil, nil
+				}}
+				e := inMemory(t, m, j, func(o *influx.Options) { o.BatchSize = 4 })
+				failed := false
+				for writes < failing {
+					if wait, err := e.Step(t.Context()); err != nil {
+						failed = true
+					} else if wait > 0 {
+						break // everything has been sent
+					}
+				}
+				if failed {
+					entries, err := j.Take(t.Context(), 0, 100)
+					if err != nil {
+						t.Fatal(err)
+					}
+					left := 0
+					for _, entry := range entries {
+						if entry.Kind == journal.EntryPlay {
+							left++
+						}
+					}
+					if arrived := m.listens(); arrived+left != 9 {
+						t.Errorf("%d plays have arrived and %d are in the outbox, want nine", arrived, left)
+					}
+				}
+				drain(t, e)
+				if n := m.listens(); n != 9 || failed != (failing <= 5) {
+					t.Errorf("%d listens, failed %v", n, failed)
+				}
+			})
+		})
+	}
+}
