@@ -269,6 +269,7 @@ func TestWhatRandomHistoriesFound(t *testing.T) {
 		return other(song(n), func(i *journal.Item) { i.ISRC, i.DurationMS = "", 0 })
 	}
 	renamed := other(song(1), func(i *journal.Item) { i.Name, i.Album, i.DurationMS = "Song 0", "Album (Deluxe)", 180_500 })
+	remastered := other(song(1), func(i *journal.Item) { i.URI, i.Name = "", "Song 1 - Remastered" })
 	private := func(r journal.Report) journal.Report {
 		return with(r, func(r *journal.Report) { r.Incognito = new(true) })
 	}
@@ -296,6 +297,15 @@ func TestWhatRandomHistoriesFound(t *testing.T) {
 			of("me", inHistory(journal.Item{}, at("12:00:00"), 0)), of("me", private(with(inHistory(journal.Item{}, at("12:00:00"), 0), func(r *journal.Report) {
 				r.Stamp = at("17:00:00")
 			}))),
+		},
+		"a play of two titles comes apart, and one of its reports reaches far": {
+			of("me", inHistory(remastered, noon, 31_000)), of("me", looked(remastered, noon, 31_000, time.Second)),
+			of("me", inHistory(song(1), noon.Add(20*24*time.Hour), 31_000)), of("me", listed(song(1), noon.Add(20*24*time.Hour))),
+			of("me", with(looked(song(1), noon.Add(20*24*time.Hour), 15_500, time.Second), func(r *journal.Report) { r.EndedError = long / 2 })),
+			of("me", with(looked(song(1), noon.Add(20*24*time.Hour+time.Second), 31_000, long), func(r *journal.Report) {
+				r.Break = journal.Break{From: noon.Add(20 * 24 * time.Hour), Until: noon.Add(20 * 24 * time.Hour), MSPlayed: 15_500}
+			})),
+			of("me", journal.Report{Item: other(song(1), func(i *journal.Item) { i.Name, i.ISRC = "Song 0", song(0).ISRC })}),
 		},
 		"two listed in one ms, and then one before": {
 			of("me", listed(song(1), at("12:03:00"))), of("me", listed(song(2), at("12:03:00"))), of("me", listed(song(3), at("12:01:00"))),

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -266,16 +267,59 @@ func chains(reports []*reportRow) [][]*reportRow {
 
 // deriveAround derives the chains that the touched reports are in.
 func (r *recording) deriveAround(touched []*reportRow) error {
-	reports, err := r.around(touched)
-	if err != nil {
+	for {
+		reports, err := r.around(touched)
+		if err != nil {
+			return err
+		}
+		stale, stirred := r.affected(touched, chains(reports))
+		left, err := r.leftOut(stale, stirred)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			touched = slices.Concat(touched, left)
+			continue
+		}
+		d := derivation{recording: r, stale: stale}
+		for _, chain := range stirred {
+			d.clusters = append(d.clusters, merge(chain)...)
+		}
+		return d.apply()
+	}
+}
+
+// leftOut reads those reports of the stale plays that are in none of the chains. A
+// group that was derived before, in the same transaction, may have given a play that
+// a touched report was part of to reports which that one has nothing to do with any
+// more, since one of their items has left its class: what replaces the play would
+// lose them.
+func (r *recording) leftOut(stale map[int64]bool, chains [][]*reportRow) ([]*reportRow, error) {
+	if len(stale) == 0 {
+		return nil, nil
+	}
+	in := map[int64]bool{}
+	for _, chain := range chains {
+		for _, x := range chain {
+			in[x.id] = true
+		}
+	}
+	var left []int64
+	err := r.tx.each("SELECT id FROM report WHERE play "+inList, []any{list(slices.Collect(maps.Keys(stale)))}, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		if !in[id] {
+			left = append(left, id)
+		}
 		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read reports: %w", err)
 	}
-	stale, stirred := r.affected(touched, chains(reports))
-	d := derivation{recording: r, stale: stale}
-	for _, chain := range stirred {
-		d.clusters = append(d.clusters, merge(chain)...)
+	if len(left) == 0 {
+		return nil, nil
 	}
-	return d.apply()
+	return r.reports("id "+inList, list(left))
 }
 
 // affected returns the plays that have to be derived anew, and the chains which
