@@ -330,57 +330,79 @@ func differs(t *testing.T, j *journal.Journal, all []told, seed uint64) string {
 	for i := range order {
 		order[i] = i
 	}
-	want, problem := recordInOrder(t, j, all, order, random)
+	want, problem := recordInOrder(t, j, all, order, random, false)
 	if problem != "" {
 		return problem
 	}
 	order = random.Perm(len(all))
 	shown := fmt.Sprint(order)
-	got, problem := recordInOrder(t, j, all, order, random)
+	got, problem := recordInOrder(t, j, all, order, random, false)
 	if problem != "" {
 		return "in order " + shown + ": " + problem
 	}
+	return unlike("order "+shown+" differs", want, got)
+}
+
+// unlike tells in what two states differ, "" if in nothing.
+func unlike(text string, want, got []string) string {
 	if slices.Equal(want, got) {
 		return ""
 	}
-	text := "order " + shown + " differs"
 	for _, line := range want {
 		if !slices.Contains(got, line) {
-			text += "\nin order: " + line
+			text += "\nwant: " + line
 		}
 	}
 	for _, line := range got {
 		if !slices.Contains(want, line) {
-			text += "\n     now: " + line
+			text += "\n now: " + line
 		}
 	}
 	return text
 }
 
+// imported tells whether an import of one's own could have brought it.
+func (r *told) imported() bool {
+	return r.account == "me" && (r.Witness == journal.ExtendedHistory || r.Witness == journal.AccountData)
+}
+
 // recordInOrder records what was told in that order and returns plays, points and
-// totals as text, and what is wrong already.
-func recordInOrder(t *testing.T, j *journal.Journal, all []told, order []int, random *rand.Rand) (state []string, problem string) {
+// totals as text, and what is wrong already. With undo, what an import could have
+// brought belongs to one, which is taken back.
+func recordInOrder(t *testing.T, j *journal.Journal, all []told, order []int, random *rand.Rand, undo bool) (state []string, problem string) {
 	t.Helper()
 	if err := j.Wipe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	influx := newDatabase()
+	var batch int64
+	if undo {
+		var err error
+		if batch, err = j.StartBatch(t.Context(), "me", "my_spotify_data.zip"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for len(order) > 0 {
 		portion := order[:1+random.IntN(len(order))]
 		order = order[len(portion):]
 		for _, account := range []string{"me", "you"} {
-			var w journal.Witnessed
+			var w, imported journal.Witnessed
 			for _, i := range portion {
 				switch {
 				case all[i].account != account:
 				case all[i].Witness == 0:
 					w.Items = append(w.Items, all[i].Item)
+				case batch != 0 && all[i].imported():
+					imported.Reports = append(imported.Reports, all[i].Report)
 				default:
 					w.Reports = append(w.Reports, all[i].Report)
 				}
 			}
-			if _, err := j.Record(t.Context(), account, w); err != nil {
-				t.Fatal(err)
+			imported.Batch = batch
+			for _, w := range []journal.Witnessed{w, imported} {
+				if _, err := j.Record(t.Context(), account, w); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		switch random.IntN(4) {
@@ -396,6 +418,12 @@ func recordInOrder(t *testing.T, j *journal.Journal, all []told, order []int, ra
 					influx.points[place(*e.Play)] = describe(*e.Play)
 				}
 			}
+		}
+	}
+	if batch != 0 {
+		err := j.UndoBatch(t.Context(), batch, func(int64, time.Duration) int { return 1 + random.IntN(20) })
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	influx.drain(t, j, 100)
