@@ -67,11 +67,13 @@ type pair struct{ truth, record *heard }
 
 // match pairs plays and records of one uri, the nearest ends first, within five
 // minutes or what the record says of its end. What only the tracker knows ended for it
-// when it was paused, and may have been left so for hours.
+// when it was paused, and may have been left so for hours. An export cuts ends to the
+// second.
 func match(truth, records []heard) (pairs []pair, lost, extra []heard) {
 	type candidate struct {
 		truth, record int
 		apart         time.Duration
+		differ        int64 // of two that end in one second
 	}
 	byURI := map[string][]int{}
 	for i, r := range records {
@@ -80,14 +82,18 @@ func match(truth, records []heard) (pairs []pair, lost, extra []heard) {
 	var candidates []candidate
 	for i, p := range truth {
 		for _, k := range byURI[p.uri] {
-			apart := p.ended.Sub(records[k].ended).Abs()
-			if r := records[k]; apart <= max(5*time.Minute, r.sure) || r.sure > 0 && r.ended.After(p.began) && r.ended.Before(p.ended) {
-				candidates = append(candidates, candidate{i, k, apart})
+			r, ended := records[k], p.ended
+			if r.ended.Equal(r.ended.Truncate(time.Second)) {
+				ended = ended.Truncate(time.Second)
+			}
+			apart := ended.Sub(r.ended).Abs()
+			if apart <= max(5*time.Minute, r.sure) || r.sure > 0 && r.ended.After(p.began) && r.ended.Before(p.ended) {
+				candidates = append(candidates, candidate{i, k, apart, abs(r.ms - p.ms)})
 			}
 		}
 	}
 	slices.SortFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.apart, b.apart), cmp.Compare(a.truth, b.truth), cmp.Compare(a.record, b.record))
+		return cmp.Or(cmp.Compare(a.apart, b.apart), cmp.Compare(a.differ, b.differ), cmp.Compare(a.truth, b.truth), cmp.Compare(a.record, b.record))
 	})
 	usedTruth, usedRecord := map[int]bool{}, map[int]bool{}
 	for _, c := range candidates {
