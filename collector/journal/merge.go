@@ -141,24 +141,35 @@ func (r *reportRow) before(other *reportRow) bool {
 	return r.endedMS <= other.startedMS+sure && r.endedMS < other.endedMS
 }
 
-// covers tells whether the extended history has one play where the tracker saw a
-// second one: what went on after a pause, or back to its start.
-func (r *reportRow) covers(tracked *reportRow) bool {
-	began := cmp.Or(tracked.startedMS, tracked.endedMS-tracked.msPlayed)
-	return r.item.sameSong(tracked.item) && r.startedMS-breakMS <= began && tracked.lastMS() <= r.endedMS+breakMS
+// covers returns for how long (ms) the tracker followed a play of the extended
+// history in what it took for a play of its own: one that went on after a pause or
+// back to its start, or one that it believed to go on when another had begun. ok is
+// false unless it began in the other's time, and either ended in it too, or began
+// together with it or so long before its end that it cannot be the next on repeat.
+func (r *reportRow) covers(tracked *reportRow) (ms int64, ok bool) {
+	began := tracked.beganMS()
+	if tracked.startedMS == 0 { // as little as was heard, if that is not known either
+		began = max(began, min(began+tracked.msError, r.startedMS))
+	}
+	if began < r.startedMS-breakMS || began > r.endedMS || !r.item.sameSong(tracked.item) {
+		return 0, false
+	}
+	together := tracked.startedMS != 0 && abs(began-r.startedMS) <= breakMS
+	return min(tracked.lastMS(), r.endedMS) - began, together || tracked.lastMS() <= r.endedMS+breakMS || began <= r.endedMS-slackMS
+}
+
+// beganMS is when the play began, as far as its witness tells; else its end.
+func (r *reportRow) beganMS() int64 {
+	began := cmp.Or(r.startedMS, r.endedMS)
+	if r.witness == Playback && r.startedMS == 0 && r.msPlayed > 0 {
+		began = r.endedMS - r.msPlayed
+	}
+	return max(began, r.endedMS-farMS)
 }
 
 // lastMS is until when the tracker followed the play: where it ended after that may be
 // a guess.
 func (r *reportRow) lastMS() int64 { return cmp.Or(r.seenMS, r.endedMS) }
-
-// pausedMS is for how long an extended history's play did not sound.
-func (r *reportRow) pausedMS() int64 {
-	if r.witness != ExtendedHistory || r.startedMS == 0 {
-		return 0
-	}
-	return r.endedMS - r.startedMS - r.msPlayed
-}
 
 // window is within which ms the play ended, by this report alone.
 func (r *reportRow) window() (from, until int64) {
@@ -222,16 +233,15 @@ func (r *reportRow) reach() span {
 	if r.breakFromMS != 0 { // a play may have ended there
 		from = min(from, r.breakFromMS)
 	}
-	if r.pausedMS() > slackMS { // the tracker may have seen the first part as a play
-		from = min(from, r.startedMS)
-	}
+	// The tracker may have seen as several plays what was one, or the other way round.
+	from = min(from, r.beganMS())
 	return span{from - slackMS, until + slackMS}
 }
 
 // vague tells whether a look at the reports of ten minutes around would miss it.
 func (r *reportRow) vague() bool {
 	return r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS ||
-		r.pausedMS() > slackMS && r.endedMS-r.startedMS > vagueMS
+		r.endedMS-r.beganMS() > vagueMS
 }
 
 // uploadedMS is the export's ts: the end of the play, or of old plays the time
@@ -283,7 +293,7 @@ func merge(chain []*reportRow) []*cluster {
 		}
 	}
 	slices.SortFunc(plays, func(a, b *cluster) int { return compareReports(a.ender(), b.ender()) })
-	plays = joinPaused(plays)
+	plays = joinCovered(plays)
 	for _, play := range plays {
 		r := play.by(Playback)
 		if r == nil || r.breakFromMS == 0 {
@@ -301,10 +311,11 @@ func merge(chain []*reportRow) []*cluster {
 	return plays
 }
 
-// joinPaused adds what the tracker alone has seen as a play to the play of the
+// joinCovered adds what the tracker alone has seen as a play to the play of the
 // extended history, which misses nothing, that it is a part of: Spotify does not end
-// every play that is paused for long. plays are in order, and stay so.
-func joinPaused(plays []*cluster) []*cluster {
+// every play that is paused for long, and ends some that look as if they went on.
+// plays are in order, and stay so.
+func joinCovered(plays []*cluster) []*cluster {
 	var history []*cluster
 	for _, play := range plays {
 		if e := play.by(ExtendedHistory); e != nil && e.startedMS != 0 {
@@ -319,18 +330,23 @@ func joinPaused(plays []*cluster) []*cluster {
 		if len(play.reports) > 1 || r.witness != Playback || r.item.Kind == Unknown {
 			return false
 		}
-		first, _ := slices.BinarySearchFunc(history, r.lastMS()-slackMS, func(c *cluster, ms int64) int { return cmp.Compare(c.ender().endedMS, ms) })
+		var best *cluster
+		var most int64
+		first, _ := slices.BinarySearchFunc(history, r.beganMS()-slackMS, func(c *cluster, ms int64) int { return cmp.Compare(c.ender().endedMS, ms) })
 		for _, other := range history[first:] {
 			e := other.by(ExtendedHistory)
-			if e.covers(r) {
-				other.reports = append(other.reports, r)
-				return true
+			if ms, ok := e.covers(r); ok && (best == nil || ms > most) {
+				best, most = other, ms
 			}
 			if e.endedMS-r.lastMS() > farMS {
 				break
 			}
 		}
-		return false
+		if best == nil {
+			return false
+		}
+		best.reports = append(best.reports, r)
+		return true
 	})
 }
 

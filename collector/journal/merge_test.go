@@ -153,6 +153,25 @@ func TestMerge(t *testing.T) {
 			began(song(1), "12:16:00", 140_000), listed(song(1), at("12:16:00.4")),
 			with(inHistory(song(1), at("12:16:00"), 180_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
 		}, []string{"12:16:00.400 1 180000 playback+recently_played+extended_history"}},
+		{"moved on in a pause, which the tracker could not tell from listening", []journal.Report{
+			with(looked(song(1), at("12:02:50"), 45_000, 0), func(r *journal.Report) { r.StartedAt, r.SeenStillAt = at("12:00:00"), at("12:10:00") }),
+			inHistory(song(1), at("12:00:17"), 17_000),
+		}, []string{"12:00:17.000 1 17000 playback+extended_history"}},
+		{"left, chosen again and never heard, which was one play to the tracker", []journal.Report{
+			with(looked(song(1), at("12:16:50"), 450_000, 0), func(r *journal.Report) { r.StartedAt = time.Time{} }),
+			with(inHistory(song(1), at("12:12:30"), 215_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
+		}, []string{"12:12:30.000 1 215000 playback+extended_history"}},
+		{"back to its middle without a pause, which the tracker took for two", []journal.Report{
+			with(began(song(1), "12:02:00", 90_000), func(r *journal.Report) { r.StartedAt = at("12:00:30") }),
+			began(song(1), "12:15:00", 780_000), inHistory(song(1), at("12:15:00"), 900_000),
+		}, []string{"12:15:00.000 1 900000 playback+extended_history"}},
+		{"chosen in its middle and moved to its start, and nobody saw when", []journal.Report{
+			with(looked(song(1), at("12:02:07.5"), 27_000, 2*time.Second), func(r *journal.Report) { r.StartedAt, r.MSPlayedError = time.Time{}, 120_000 }),
+			began(song(1), "12:05:27", 199_000), inHistory(song(1), at("12:05:27"), 215_000),
+		}, []string{"12:05:27.000 1 215000 playback+extended_history"}},
+		{"the next on repeat, which the history does not have yet", []journal.Report{
+			began(song(1), "12:03:00", 180_000), began(song(1), "12:06:01", 181_000), inHistory(song(1), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 playback+extended_history", "12:06:01.000 1 181000 playback"}},
 		{"two plays with a long time between, of which the history has two rows", []journal.Report{
 			began(song(1), "12:02:00", 120_000), began(song(1), "12:16:00", 60_000),
 			inHistory(song(1), at("12:02:00"), 120_000), inHistory(song(1), at("12:16:00"), 60_000),

@@ -207,7 +207,7 @@ type certainty struct {
 
 var (
 	precise = certainty{"", vagueMS + slackMS}
-	vague   = certainty{"vague = 1 AND ", farMS}
+	vague   = certainty{"vague = 1 AND ", farMS + slackMS}
 )
 
 // fewTitles is up to how many titles it costs less to leave out the others.
