@@ -73,8 +73,9 @@ type poller struct {
 // other fails.
 type duty struct {
 	due      time.Time
-	why      string // due then
-	failures int    // in a row
+	reason   PlanReason     // due then
+	failures int            // in a row
+	failed   spotify.Reason // for which the last of them did
 }
 
 func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error) {
@@ -123,7 +124,7 @@ func (p *poller) Poll(ctx context.Context) time.Duration {
 		p.conclude(ctx, d, err)
 	}
 	next := p.next()
-	if err := p.options.Journal.SetPlan(ctx, p.alias, journal.Plan{At: next.due, Why: next.why}); err != nil {
+	if err := p.options.Journal.SetPlan(ctx, p.alias, journal.Plan{At: next.due, Why: next.reason.Words(next.failed)}); err != nil {
 		p.log.Debug("cannot tell others the plan", "err", err) // whoever records will say more
 	}
 	return max(time.Millisecond, next.due.Sub(p.options.Clock.Now()))
@@ -364,7 +365,7 @@ func (p *poller) conclude(ctx context.Context, d *duty, err error) {
 		}
 	case locally && refused.Reason == refusedBudget:
 		// No failure: the plan was too bold.
-		d.due, d.why = now.Add(longestPlaying), "the budget is used up"
+		d.due, d.reason = now.Add(longestPlaying), PlanBudget
 		p.publish(ctx, now, nil, false)
 		return
 	default:
@@ -376,10 +377,11 @@ func (p *poller) conclude(ctx context.Context, d *duty, err error) {
 		} else if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(until) {
 			until = quota.Until // but not sooner than the back-off, as a Retry-After of 0 would have it
 		}
-		d.due, d.why = until, "after a failure: "+string(reason)
+		d.due, d.reason, d.failed = until, PlanFailure, reason
 		if concernsAll(reason) {
-			p.player.due, p.player.why = d.due, d.why
-			p.listing.due, p.listing.why = d.due, d.why
+			for _, other := range []*duty{&p.player, &p.listing} {
+				other.due, other.reason, other.failed = until, PlanFailure, reason
+			}
 		}
 		if reason != p.loggedReason || now.Sub(p.loggedAt) >= quietLog {
 			p.loggedReason, p.loggedAt, p.logged = reason, now, true
@@ -448,7 +450,7 @@ func (p *poller) publish(ctx context.Context, now time.Time, err error, asked bo
 		p.state.Up, p.state.LastFailure, p.state.LastSuccess = new(true), nil, now
 	}
 	next := p.next()
-	p.state.NextPoll, p.state.NextReason = next.due, next.why
+	p.state.NextPoll, p.state.NextReason = next.due, next.reason
 }
 
 // snapshot is the account's State.

@@ -85,16 +85,16 @@ func (p *poller) planLook(ctx context.Context, now time.Time) error {
 	}
 	playing := p.tracker.playing()
 	wait := between(playing, pace, p.profile.curiosity(p.hour(now)), p.idle(now))
-	p.player.due, p.player.why = now.Add(wait), "idle"
+	p.player.due, p.player.reason = now.Add(wait), PlanIdle
 	if !playing {
 		return nil
 	}
-	p.player.why = "playing"
+	p.player.reason = PlanPlaying
 	// With no room for looks every few minutes there is none for all ends either:
 	// they would leave recently-played nothing for the rest of the day.
 	if through := p.tracker.Open.through(); !through.IsZero() && wait <= longestPlaying {
 		if look := through.Add(afterEnd); look.After(now) && look.Before(p.player.due.Add(shortestPlaying/3)) {
-			p.player.due, p.player.why = look, "the item's end"
+			p.player.due, p.player.reason = look, PlanItemEnd
 		}
 	}
 	return nil
@@ -111,7 +111,7 @@ func (p *poller) planList(now time.Time) {
 	if idle < listEveryBusy {
 		every = listEveryBusy
 	}
-	p.listing.due, p.listing.why = p.listedAt.Add(every), "recently played"
+	p.listing.due, p.listing.reason = p.listedAt.Add(every), PlanRecentlyPlayed
 	if !p.unlistedSince.IsZero() {
 		confirm := p.unlistedSince.Add(confirmAfter)
 		if idle >= sessionOver {

@@ -30,7 +30,7 @@ type AccountState struct {
 	LastFailure error     // nil after a success
 	LastListen  time.Time // end of the newest play held that is not in the future
 	NextPoll    time.Time
-	NextReason  string // why then, in a few words
+	NextReason  PlanReason // why then; "" before the first poll
 
 	// AuthorizationExpiry is when Spotify ends the login, six months after it.
 	AuthorizationExpiry time.Time

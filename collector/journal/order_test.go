@@ -172,6 +172,15 @@ func tell(random *rand.Rand, end time.Time) []told {
 			unsure := []time.Duration{time.Second, 30 * time.Second, 3 * time.Hour, 40 * 24 * time.Hour}[random.IntN(4)]
 			r := looked(item, end.Add(time.Duration(random.IntN(4000)-2000)*time.Millisecond), ms, unsure)
 			r.Incognito = new(private)
+			switch random.IntN(8) {
+			case 0: // seen in its middle
+				r.StartedAt = time.Time{}
+			case 1:
+				r.StartedAt, r.MSPlayedError = time.Time{}, []int64{30_000, 15 * 60_000}[random.IntN(2)]
+			case 2: // it was believed to go on
+				r.MSPlayed += []int64{100_000, 15 * 60_000}[random.IntN(2)]
+				r.EndedAt = r.StartedAt.Add(time.Duration(r.MSPlayed) * time.Millisecond)
+			}
 			if random.IntN(4) == 0 && ms > 30_000 {
 				half := time.Duration(ms/2) * time.Millisecond
 				r.Break = journal.Break{From: end.Add(-half - pause), Until: end.Add(-half), MSPlayed: ms / 2, MSMore: []int64{0, 3_000}[random.IntN(2)]}

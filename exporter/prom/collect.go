@@ -69,6 +69,9 @@ func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector
 	f.lastListen.sendTime(ch, account.LastListen, alias)
 	f.authorizationExpiry.sendTime(ch, account.AuthorizationExpiry, alias)
 	f.nextPoll.sendTime(ch, account.NextPoll, alias)
+	if account.NextReason != "" {
+		f.nextReason.send(ch, 1, alias, string(account.NextReason))
+	}
 
 	f.polls.send(ch, float64(account.Polls), alias)
 	for _, reason := range collector.Reasons() {

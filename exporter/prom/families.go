@@ -44,7 +44,7 @@ type families struct {
 
 	buildInfo family
 
-	up, lastSuccess, lastListen, authorizationExpiry, nextPoll             family
+	up, lastSuccess, lastListen, authorizationExpiry, nextPoll, nextReason family
 	polls, pollFailures, pollFailing                                       family
 	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                 family
 	listensRecorded, gaps, openGaps, heldRatio                             family
@@ -82,6 +82,8 @@ func newFamilies() families {
 		"When Spotify ends the account's login, six months after it; log in again before.", "account")
 	f.nextPoll = gauge("spotify_next_poll_timestamp_seconds",
 		"When the account is polled next.", "account")
+	f.nextReason = gauge("spotify_next_poll_reason",
+		"Always 1. Why the account is polled then: idle, playing, item_end, recently_played, budget or failure.", "account", "reason")
 	f.polls = counter("spotify_polls_total",
 		"Polls of the account, whether they worked or not.", "account")
 	f.pollFailures = counter("spotify_poll_failures_total",

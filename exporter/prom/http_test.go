@@ -78,7 +78,7 @@ func TestLandingPage(t *testing.T) {
 		"1.0.0", "0123abc", `href="metrics"`, `href="-/healthy"`, `href="-/ready"`,
 		"TIMEZONE is not set: hours are UTC", "shard group duration is 7 days",
 		"alice", "working", "Rick Astley; Beyoncé", "Never &#34;Gonna&#34; Give\\You Up", "1:00", "3:33", `<progress value="0.283"`,
-		"20 s ago", "4 min ago", "in 10 s, the item should have ended", "in 100 days", `datetime="2027-03-02T15:00:00Z"`,
+		"20 s ago", "4 min ago", "in 10 s, the item&#39;s end", "in 100 days", `datetime="2027-03-02T15:00:00Z"`,
 		"bob", "failing", "invalid_grant", "not known",
 		"612 of 1,000", "waiting", "in 10 min",
 		"114,325", "61 MiB", "210 GiB",

@@ -179,8 +179,8 @@ func accountCard(account collector.AccountState, now time.Time, named bool) card
 		moment("Last successful poll", account.LastSuccess, now),
 	}
 	next := moment("Next poll", account.NextPoll, now)
-	if account.NextReason != "" && !next.At.IsZero() {
-		next.Text += ", " + label(account.NextReason)
+	if why := account.NextReason.Words(account.FailingFor()); why != "" && !next.At.IsZero() {
+		next.Text += ", " + why
 	}
 	c.Facts = append(c.Facts, next, authorization(account.AuthorizationExpiry, now))
 

@@ -51,7 +51,7 @@ func richState() collector.State {
 			LastSuccess:         now.Add(-20 * time.Second),
 			LastListen:          now.Add(-4 * time.Minute),
 			NextPoll:            now.Add(10 * time.Second),
-			NextReason:          "the item should have ended",
+			NextReason:          collector.PlanItemEnd,
 			AuthorizationExpiry: now.Add(100 * 24 * time.Hour),
 			Polls:               4321,
 			Failures:            map[spotify.Reason]uint64{spotify.ReasonNetwork: 3, spotify.ReasonServer: 1, "journal": 2},
@@ -303,6 +303,7 @@ func TestContractIsTheDesign(t *testing.T) {
 		"spotify_poll_failing":          true,
 		"spotify_alerting_up":           true,
 		"spotify_snapshot_panels":       true, // with the snapshot
+		"spotify_next_poll_reason":      true, // with the plan
 	}
 	for row := range strings.Lines(section) {
 		cells := strings.Split(row, "|")
@@ -530,7 +531,7 @@ func hostile() []string {
 }
 
 func hostileAccount(title string) collector.AccountState {
-	return collector.AccountState{Account: "alice", LastFailure: errors.New(title), NextPoll: now.Add(time.Minute), NextReason: title, Playback: &collector.Playback{
+	return collector.AccountState{Account: "alice", LastFailure: errors.New(title), NextPoll: now.Add(time.Minute), Playback: &collector.Playback{
 		Playing:  true,
 		Item:     &spotify.Item{Kind: title, ID: title, Name: title, Album: title, ImageURL: title, Artists: []spotify.Artist{{Name: title}, {Name: title}}},
 		Duration: time.Minute,

@@ -144,6 +144,9 @@ func requestPanels() []panel {
 			onAlert("SpotifyPollsFailing"), 12, 8).
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
 			windows("5m").unit("suffix:/min", 1).stacked("normal").byCause().empty("None failed"),
+		stateTimeline("What is asked next", "What each account's next request is for. idle: whether something plays. playing: whether it still does. item_end: what comes after. recently_played: Spotify's list of the last plays. budget: it is used up. failure: the last one failed.", 24, 6).
+			prom("max by (account, reason) ("+ofAccounts("spotify_next_poll_reason")+")", "{{account}}: {{reason}}").
+			maps("1", "next", played).empty("Nobody is followed"),
 		lines("Spotify's answers take", "Time to the head of an answer of the Web API.", 24, 7).
 			quantiles("spotify_api_request_duration_seconds").windows("5m").autoUnit("s").from(0).empty("No requests"),
 	}
