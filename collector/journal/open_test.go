@@ -267,6 +267,47 @@ func TestOpenBringsAnOlderJournalUpToDate(t *testing.T) {
 	record(t, j, numbered(1))
 }
 
+// TestOpenFindsWhatReachesFar: which reports reach farther than a look at the time
+// around would find is stored, and an older version knew less of them.
+func TestOpenFindsWhatReachesFar(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j, err := journal.Open(t.Context(), path, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	withoutStart := with(looked(song(3), noon.Add(3*time.Hour), 1_200_000, time.Second), func(r *journal.Report) { r.StartedAt = time.Time{} })
+	record(t, j, looked(song(1), noon, 1_200_000, time.Second), looked(song(2), noon.Add(time.Hour), 120_000, time.Second), withoutStart,
+		inHistory(song(4), noon.Add(4*time.Hour), 1_200_000), inHistory(song(5), noon.Add(5*time.Hour), 120_000), listed(song(6), noon.Add(6*time.Hour)))
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	far := func() string {
+		db, err := sql.Open("sqlite", "file:"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var hours string
+		if err := db.QueryRow(fmt.Sprintf("SELECT group_concat((ended_ms - %d) / 3600000 ORDER BY ended_ms) FROM report WHERE vague = 1", noon.UnixMilli())).Scan(&hours); err != nil {
+			t.Fatal(err)
+		}
+		return hours
+	}
+	if got := far(); got != "0,3,4" {
+		t.Fatalf("of hours %s, want 0, 3 and 4", got)
+	}
+	foreign(t, path, "UPDATE report SET vague = 0 WHERE ended_ms <> "+fmt.Sprint(noon.UnixMilli()), "PRAGMA user_version = 5")
+	if j, err = journal.Open(t.Context(), path, journal.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := far(); got != "0,3,4" {
+		t.Errorf("brought up to date: of hours %s, want 0, 3 and 4", got)
+	}
+}
+
 func TestOpenMakesAFileForItsOwnerOnly(t *testing.T) {
 	j := open(t, journal.Options{})
 	record(t, j, numbered(1))
