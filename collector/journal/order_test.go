@@ -207,17 +207,6 @@ func tell(random *rand.Rand, end time.Time) []told {
 	return all
 }
 
-// history are the reports on one account.
-func history(random *rand.Rand) []journal.Report {
-	var reports []journal.Report
-	for _, t := range tell(random, noon) {
-		if t.account == "me" && t.Witness != 0 {
-			reports = append(reports, t.Report)
-		}
-	}
-	return reports
-}
-
 // environment is a number from the environment.
 func environment(t *testing.T, name string, value uint64) uint64 {
 	if text := os.Getenv(name); text != "" {
