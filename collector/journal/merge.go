@@ -149,13 +149,17 @@ func (r *reportRow) before(other *reportRow) bool {
 func (r *reportRow) covers(tracked *reportRow) (ms int64, ok bool) {
 	began := tracked.beganMS()
 	if tracked.startedMS == 0 { // as little as was heard, if that is not known either
-		began = max(began, min(began+tracked.msError, r.startedMS))
+		began = max(began, min(began+tracked.msError, r.startedMS, tracked.lastMS()))
 	}
 	if began < r.startedMS-breakMS || began > r.endedMS || !r.item.sameSong(tracked.item) {
 		return 0, false
 	}
+	within := tracked.lastMS() <= r.endedMS+breakMS
+	if !within && tracked.breakFromMS != 0 && r.endedMS >= tracked.breakFromMS-breakMS && r.endedMS <= tracked.breakUntilMS+breakMS {
+		return 0, false // the first of two plays: see Break
+	}
 	together := tracked.startedMS != 0 && abs(began-r.startedMS) <= breakMS
-	return min(tracked.lastMS(), r.endedMS) - began, together || tracked.lastMS() <= r.endedMS+breakMS || began <= r.endedMS-slackMS
+	return min(tracked.lastMS(), r.endedMS) - began, together || within || began <= r.endedMS-slackMS
 }
 
 // beganMS is when the play began, as far as its witness tells; else its end.

@@ -81,6 +81,10 @@ func TestMerge(t *testing.T) {
 		return with(r, func(r *journal.Report) { r.EndedError = by })
 	}
 
+	episode := other(song(7), func(i *journal.Item) {
+		i.Kind, i.URI, i.DurationMS, i.ISRC = journal.Episode, "spotify:episode:0000000000000000000007", 3_600_000, ""
+	})
+
 	for _, c := range []struct {
 		name string
 		in   []journal.Report
@@ -169,6 +173,19 @@ func TestMerge(t *testing.T) {
 			with(looked(song(1), at("12:02:07.5"), 27_000, 2*time.Second), func(r *journal.Report) { r.StartedAt, r.MSPlayedError = time.Time{}, 120_000 }),
 			began(song(1), "12:05:27", 199_000), inHistory(song(1), at("12:05:27"), 215_000),
 		}, []string{"12:05:27.000 1 215000 playback+extended_history"}},
+		{"the first of two plays that were one to the tracker, at the end of an export", []journal.Report{
+			paused(began(episode, "13:00:00", 3_600_000), "12:29:30", "12:30:05", 1_770_000, 35_000), inHistory(episode, at("12:30:00"), 1_800_000),
+		}, []string{"12:30:00.000 7 1800000 extended_history", "13:00:00.000 7 1800000 playback"}},
+		{"the first of two plays, given up in a pause, at the end of an export", []journal.Report{
+			with(paused(began(episode, "13:00:00", 2_400_000), "12:30:00", "12:50:00", 1_800_000, 0), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
+			with(inHistory(episode, at("12:40:34"), 1_800_000), func(r *journal.Report) { r.StartedAt = at("12:00:00") }),
+		}, []string{"12:40:34.000 7 1800000 extended_history", "13:00:00.000 7 600000 playback"}},
+		{"chosen in its middle, and a later play of it", []journal.Report{
+			with(looked(episode, at("12:05:00"), 300_000, 2*time.Second), func(r *journal.Report) {
+				r.StartedAt, r.MSPlayedError, r.EndedError = time.Time{}, 40*60_000, 28*time.Minute
+			}),
+			inHistory(episode, at("12:45:00"), 900_000),
+		}, []string{"12:05:00.000 7 300000 playback", "12:45:00.000 7 900000 extended_history"}},
 		{"the next on repeat, which the history does not have yet", []journal.Report{
 			began(song(1), "12:03:00", 180_000), began(song(1), "12:06:01", 181_000), inHistory(song(1), at("12:03:00"), 180_000),
 		}, []string{"12:03:00.000 1 180000 playback+extended_history", "12:06:01.000 1 181000 playback"}},
