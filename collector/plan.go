@@ -15,9 +15,9 @@ const (
 	PlanFailure        PlanReason = "failure"         // the last poll failed
 )
 
-// Words says the reason in a few words, "" for none; failing is what the last poll
-// failed for.
-func (r PlanReason) Words(failing spotify.Reason) string {
+// Words says the reason in a few words, "" for none; failed is what PlanFailure is
+// about.
+func (r PlanReason) Words(failed spotify.Reason) string {
 	switch r {
 	case PlanItemEnd:
 		return "the item's end"
@@ -26,7 +26,7 @@ func (r PlanReason) Words(failing spotify.Reason) string {
 	case PlanBudget:
 		return "the budget is used up"
 	case PlanFailure:
-		return "after a failure: " + string(failing)
+		return "after a failure: " + string(failed)
 	}
 	return string(r)
 }

@@ -450,7 +450,7 @@ func (p *poller) publish(ctx context.Context, now time.Time, err error, asked bo
 		p.state.Up, p.state.LastFailure, p.state.LastSuccess = new(true), nil, now
 	}
 	next := p.next()
-	p.state.NextPoll, p.state.NextReason = next.due, next.reason
+	p.state.NextPoll, p.state.NextReason, p.state.NextFailed = next.due, next.reason, next.failed
 }
 
 // snapshot is the account's State.

@@ -75,7 +75,7 @@ func TestFailures(t *testing.T) {
 				time.Sleep(outage)
 				during := c.account(t, "me")
 				if *during.Up || spotify.ReasonOf(during.LastFailure) != test.reason || during.Failures[test.reason] == 0 ||
-					during.LastSuccess.After(from) || during.NextReason != collector.PlanFailure || during.FailingFor() != test.reason {
+					during.LastSuccess.After(from) || during.NextReason != collector.PlanFailure || during.NextFailed != test.reason {
 					t.Errorf("during the outage: %+v", during)
 				}
 				for reason, n := range during.Failures {

@@ -30,7 +30,8 @@ type AccountState struct {
 	LastFailure error     // nil after a success
 	LastListen  time.Time // end of the newest play held that is not in the future
 	NextPoll    time.Time
-	NextReason  PlanReason // why then; "" before the first poll
+	NextReason  PlanReason     // why then; "" before the first poll
+	NextFailed  spotify.Reason // with PlanFailure: what failed
 
 	// AuthorizationExpiry is when Spotify ends the login, six months after it.
 	AuthorizationExpiry time.Time

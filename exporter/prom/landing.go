@@ -179,7 +179,7 @@ func accountCard(account collector.AccountState, now time.Time, named bool) card
 		moment("Last successful poll", account.LastSuccess, now),
 	}
 	next := moment("Next poll", account.NextPoll, now)
-	if why := account.NextReason.Words(account.FailingFor()); why != "" && !next.At.IsZero() {
+	if why := account.NextReason.Words(account.NextFailed); why != "" && !next.At.IsZero() {
 		next.Text += ", " + why
 	}
 	c.Facts = append(c.Facts, next, authorization(account.AuthorizationExpiry, now))
