@@ -101,6 +101,9 @@ func TestUndoOfTheFirstOfTwoImportsLeavesTheSecond(t *testing.T) {
 	if got := plays(t, j); len(got) != 0 {
 		t.Errorf("%d plays are left of two undone imports", len(got))
 	}
+	if err := j.UndoBatch(t.Context(), second, nil); !errors.Is(err, journal.ErrNoBatch) {
+		t.Errorf("undone twice: %v", err)
+	}
 }
 
 // An import may still run when somebody takes it back, and an undo may be broken off:
