@@ -75,7 +75,7 @@ type duty struct {
 	due      time.Time
 	reason   PlanReason     // due then
 	failures int            // in a row
-	failed   spotify.Reason // for which the last of them did
+	failed   spotify.Reason // with PlanFailure: for which
 }
 
 func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error) {
@@ -377,10 +377,9 @@ func (p *poller) conclude(ctx context.Context, d *duty, err error) {
 		} else if quota, err := p.options.Quota.State(ctx); err == nil && quota.Until.After(until) {
 			until = quota.Until // but not sooner than the back-off, as a Retry-After of 0 would have it
 		}
-		d.due, d.reason, d.failed = until, PlanFailure, reason
-		if concernsAll(reason) {
-			for _, other := range []*duty{&p.player, &p.listing} {
-				other.due, other.reason, other.failed = until, PlanFailure, reason
+		for _, of := range []*duty{&p.player, &p.listing} {
+			if of == d || concernsAll(reason) {
+				of.due, of.reason, of.failed = until, PlanFailure, reason
 			}
 		}
 		if reason != p.loggedReason || now.Sub(p.loggedAt) >= quietLog {

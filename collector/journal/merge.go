@@ -16,6 +16,8 @@ import (
 //     chain at once: as many pairs as possible, and among those assignments the
 //     one whose times agree best. Every play is claimed by at most one report of
 //     each witness, and what no play is left for becomes a play of its own.
+//  3. What the tracker alone has seen in the time of a play of the extended history,
+//     which misses nothing, is a part of that one.
 //
 // So a track on repeat maps one to one, and a witness that saw more than another
 // adds just what it saw more. Whether a report may be a play at all is

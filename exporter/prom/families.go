@@ -83,7 +83,7 @@ func newFamilies() families {
 	f.nextPoll = gauge("spotify_next_poll_timestamp_seconds",
 		"When the account is polled next.", "account")
 	f.nextReason = gauge("spotify_next_poll_reason",
-		"Always 1. Why the account is polled then: idle, playing, item_end, recently_played, budget or failure.", "account", "reason")
+		"Always 1. Why the account is polled next: idle, playing, item_end, recently_played, budget or failure.", "account", "reason")
 	f.polls = counter("spotify_polls_total",
 		"Polls of the account, whether they worked or not.", "account")
 	f.pollFailures = counter("spotify_poll_failures_total",
