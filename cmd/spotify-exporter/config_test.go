@@ -194,10 +194,10 @@ func TestAddressThatIsNotThereYet(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write .env.example and the table in README.md anew")
+var update = flag.Bool("update", false, "write .env.example and the table in docs/configuration.md anew")
 
-// TestDocumentation holds .env.example and the table in the README against the
-// struct that they describe.
+// TestDocumentation holds .env.example and the table in docs/configuration.md
+// against the struct that they describe.
 func TestDocumentation(t *testing.T) {
 	var example, table strings.Builder
 	example.WriteString("# Everything that spotify-exporter can be told. The values here are the defaults; what is empty is not set.\n" +
@@ -223,29 +223,29 @@ func TestDocumentation(t *testing.T) {
 		name, value, help := field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("help")
 		fmt.Fprintf(&example, "\n# %s%s\n%s=%s\n", strings.ToUpper(help[:1]), help[1:], name, value)
 	}
-	const exampleFile, readmeFile = "../../.env.example", "../../README.md"
-	readme, err := os.ReadFile(readmeFile)
+	const exampleFile, pageFile = "../../.env.example", "../../docs/configuration.md"
+	page, err := os.ReadFile(pageFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *update {
-		before, after, found := strings.Cut(string(readme), "| variable | default | |\n")
+		before, after, found := strings.Cut(string(page), "| variable | default | |\n")
 		if !found {
-			t.Fatal("the README has no table of variables")
+			t.Fatal("the page has no table of variables")
 		}
 		for strings.HasPrefix(after, "|") {
 			_, after, _ = strings.Cut(after, "\n")
 		}
-		readme = []byte(before + table.String() + after)
-		if err := os.WriteFile(readmeFile, readme, 0o644); err != nil {
+		page = []byte(before + table.String() + after)
+		if err := os.WriteFile(pageFile, page, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(exampleFile, []byte(example.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !strings.Contains(string(readme), table.String()) {
-		t.Errorf("README.md has another table of variables than (write it with -update):\n%s", table.String())
+	if !strings.Contains(string(page), table.String()) {
+		t.Errorf("docs/configuration.md has another table of variables than (write it with -update):\n%s", table.String())
 	}
 	got, err := os.ReadFile(exampleFile)
 	if err != nil {

@@ -248,12 +248,13 @@ func TestKubernetesRestore(t *testing.T) {
 	validate(t, deploy("kubernetes", "restore.yaml"))
 }
 
-// TestKubernetesOverlay renders the kustomization of one's own that README shows.
+// TestKubernetesOverlay renders the kustomization of one's own that docs/kubernetes.md
+// shows.
 func TestKubernetesOverlay(t *testing.T) {
-	_, text, found := strings.Cut(readText(t, filepath.Join("..", "..", "README.md")), "\n```yaml\n# kustomization.yaml\n")
+	_, text, found := strings.Cut(readText(t, filepath.Join(root, "docs", "kubernetes.md")), "\n```yaml\n# kustomization.yaml\n")
 	text, _, ended := strings.Cut(text, "```")
 	if !found || !ended {
-		t.Fatal("README has no kustomization.yaml")
+		t.Fatal("the page has no kustomization.yaml")
 	}
 	base, err := filepath.Abs(deploy("kubernetes"))
 	if err != nil {
