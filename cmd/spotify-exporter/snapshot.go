@@ -90,7 +90,10 @@ func (c *snapshotCommand) printEmbed(p *program, publisher *grafana.Publisher) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.stderr, "For an iframe, Grafana needs [security] allow_embedding = true (GRAFANA_EMBEDDING=true for docker-compose.yml); add &theme=light to the address for a light page.")
+	fmt.Fprintln(p.stderr, `To embed it, put a proxy in front of Grafana that shows this snapshot and nothing else, and set GRAFANA_PUBLIC_URL to its
+address. deploy/proxy has one for nginx and one for Caddy; a line in it says which site may embed the snapshot.
+Without a proxy all of Grafana must allow iframes: [security] allow_embedding = true (docker-compose.yml: GRAFANA_EMBEDDING=true).
+Add &theme=light to the address for a light page.`)
 	_, err = fmt.Fprintf(p.stdout, "%s\n%s\n", kiosk, iframe)
 	return err
 }

@@ -74,9 +74,12 @@ func TestSnapshotCommand(t *testing.T) {
 	if !strings.Contains(said, "cannot be seen at its public address") { // there is no such host
 		t.Errorf("snapshot says nothing of the public address: %s", said)
 	}
-	embed, _ := command(t, exitDone, "snapshot", "--print-embed")
+	embed, hint := command(t, exitDone, "snapshot", "--print-embed")
 	if want := strings.TrimSpace(link) + "?kiosk"; !strings.HasPrefix(embed, want+"\n<iframe src=\""+want+"\"") {
 		t.Errorf("--print-embed: %s", embed)
+	}
+	if proxy, embedding := strings.Index(hint, "deploy/proxy"), strings.Index(hint, "allow_embedding"); proxy < 0 || embedding < proxy {
+		t.Errorf("--print-embed does not point at the proxy first: %s", hint)
 	}
 }
 
