@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -77,8 +76,8 @@ const (
 // client speaks to one Grafana.
 type client struct {
 	base      *url.URL
-	token     string // "": as a visitor
-	tokenFile string // where the token is from; "": from elsewhere
+	token     string                 // "": as a visitor
+	readToken func() (string, error) // reads the token from where it is from; nil: it cannot change
 	userAgent string
 	http      *http.Client
 }
@@ -95,15 +94,15 @@ func newClient(base *url.URL, token, userAgent string, transport http.RoundTripp
 // visitor is the same Grafana for somebody who has not logged in.
 func (c *client) visitor() *client {
 	visitor := *c
-	visitor.token, visitor.tokenFile = "", ""
+	visitor.token, visitor.readToken = "", nil
 	return &visitor
 }
 
 // call sends a request with a JSON body (nil: none) and decodes the JSON answer
 // into out (nil: not looked at). Its error is an *Error, or that of ctx.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	if c.token == "" && c.tokenFile != "" {
-		if err := c.readToken(); err != nil {
+	if c.token == "" && c.readToken != nil {
+		if err := c.renewToken(); err != nil {
 			return &Error{Reason: Unauthorized, Text: "GRAFANA_TOKEN_FILE: setup --grafana leaves the token there", Err: err}
 		}
 	}
@@ -138,8 +137,8 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	if len(answer) > maxAnswer {
 		return failure(Refused, "Grafana's answer is larger than %d MiB", maxAnswer>>20)
 	}
-	if resp.StatusCode == http.StatusUnauthorized && c.tokenFile != "" {
-		_ = c.readToken() // for the next try; if there is none this one stays
+	if c.readToken != nil && resp.StatusCode == http.StatusUnauthorized {
+		_ = c.renewToken() // for the next try; if there is none this one stays
 	}
 	if resp.StatusCode/100 != 2 {
 		return c.answered(resp, answer)
@@ -155,18 +154,13 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// readToken takes the token that is in its file.
-func (c *client) readToken() error {
-	content, err := os.ReadFile(c.tokenFile)
-	if err != nil {
-		return err
+// renewToken reads the token again.
+func (c *client) renewToken() error {
+	token, err := c.readToken()
+	if err == nil {
+		c.token = token
 	}
-	token := strings.TrimRight(string(content), "\r\n")
-	if token == "" {
-		return fmt.Errorf("%s is empty", c.tokenFile)
-	}
-	c.token = token
-	return nil
+	return err
 }
 
 // unanswered is the error of a request without an answer.

@@ -22,10 +22,11 @@ type Options struct {
 	// URL is Grafana's address with scheme (GRAFANA_URL), PublicURL the one that
 	// visitors see; "": the same.
 	URL, PublicURL string
-	// Token is of a service account with the role Editor. TokenFile is where it is from;
-	// "": from elsewhere. The file is read while there is no token, and when Grafana does
-	// not know the one that there is: setup makes it when Grafana runs.
-	Token, TokenFile string
+	// Token is of a service account with the role Editor. ReadToken reads it from where it is from; nil: it cannot change.
+	// It is called while there is no token, and when Grafana refuses the one that there is: setup makes it when Grafana
+	// runs.
+	Token     string
+	ReadToken func() (string, error)
 	// Dashboard is the uid of the board (SNAPSHOT_DASHBOARD).
 	Dashboard string
 	// Account is whose listening is published (SNAPSHOT_ACCOUNT), the value of the board's
@@ -91,7 +92,7 @@ func New(options Options) (*Publisher, error) {
 		log:     options.Log,
 		state:   State{Failures: make(map[Reason]uint64)},
 	}
-	p.client.tokenFile = options.TokenFile
+	p.client.readToken = options.ReadToken
 	for _, reason := range Reasons {
 		p.state.Failures[reason] = 0
 	}

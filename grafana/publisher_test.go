@@ -79,7 +79,13 @@ func TestPublish(t *testing.T) {
 // replaces later.
 func TestTokenFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "grafana-token")
-	h := newHarness(t, func(o *grafana.Options) { o.Token, o.TokenFile = "", file })
+	h := newHarness(t, func(o *grafana.Options) {
+		o.Token = ""
+		o.ReadToken = func() (string, error) {
+			content, err := os.ReadFile(file)
+			return strings.TrimSpace(string(content)), err
+		}
+	})
 	fails := func(why string) {
 		t.Helper()
 		_, err := h.Publish(t.Context())

@@ -128,7 +128,11 @@ func loadConfig(needed need) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
-	c, mistakes := env.check(needed)
+	var c config
+	mistakes := env.withoutFaulty(func() (mistakes []error) {
+		c, mistakes = env.check(needed)
+		return mistakes
+	})
 	if len(mistakes) > 0 {
 		return config{}, usageError{errors.Join(mistakes...)}
 	}
@@ -149,6 +153,36 @@ func readEnvironment() (environment, error) {
 		}
 	}
 	return env, nil
+}
+
+// maxValue is the length of the longest value that a variable may have, in bytes. A path in Linux has no more.
+const maxValue = 4096
+
+// withoutFaulty calls check while every variable has its default whose value cannot be what somebody meant, and returns
+// what is wrong with these, and behind it what check says of the others.
+func (env *environment) withoutFaulty(check func() []error) (mistakes []error) {
+	faulty := make(map[string]bool)
+	fields := reflect.ValueOf(env).Elem()
+	for i := range fields.NumField() {
+		tag, value := fields.Type().Field(i).Tag, fields.Field(i).String()
+		name, fault := tag.Get("envconfig"), ""
+		if len(value) > maxValue {
+			fault = fmt.Sprintf("has %d bytes, more than the %d that are allowed", len(value), maxValue)
+		} else if value != "" {
+			fault = faultOf(value)
+		}
+		if fault != "" {
+			mistakes = append(mistakes, fmt.Errorf("%s: the value %s", name, fault))
+			faulty[name] = true
+			fields.Field(i).SetString(tag.Get("default"))
+		}
+	}
+	for _, mistake := range check() {
+		if name, _, _ := strings.Cut(mistake.Error(), ":"); !faulty[name] {
+			mistakes = append(mistakes, mistake)
+		}
+	}
+	return mistakes
 }
 
 // journalPath is where the journal is, or will be.
@@ -248,7 +282,7 @@ func (env *environment) check(needed need) (config, []error) {
 	wrong(err)
 	c.NobodyTold = env.AlertmanagerURL == ""
 	if !c.NobodyTold {
-		c.AlertmanagerURL, err = address("ALERTMANAGER_URL", env.AlertmanagerURL)
+		c.AlertmanagerURL, err = server("ALERTMANAGER_URL", env.AlertmanagerURL, "/api/v2")
 		wrong(err)
 	}
 	for _, mistake := range env.checkSnapshot(&c) {
@@ -270,7 +304,7 @@ func (env *environment) check(needed need) (config, []error) {
 func (env *environment) checkInflux(c *config) (mistakes []error) {
 	var err error
 	if env.InfluxURL != "" {
-		if c.InfluxURL, err = address("INFLUX_URL", env.InfluxURL); err != nil {
+		if c.InfluxURL, err = server("INFLUX_URL", env.InfluxURL, "/api/v2"); err != nil {
 			mistakes = append(mistakes, err)
 		}
 	}
@@ -304,7 +338,7 @@ func (env *environment) checkSnapshot(c *config) (mistakes []error) {
 	}
 	var err error
 	if env.GrafanaURL != "" {
-		c.GrafanaURL, err = address("GRAFANA_URL", env.GrafanaURL)
+		c.GrafanaURL, err = server("GRAFANA_URL", env.GrafanaURL, "/api")
 		wrong(err)
 	}
 	token := env.GrafanaToken + env.GrafanaTokenFile
@@ -321,7 +355,7 @@ func (env *environment) checkSnapshot(c *config) (mistakes []error) {
 	}
 	c.GrafanaPublicURL = c.GrafanaURL
 	if env.GrafanaPublicURL != "" {
-		c.GrafanaPublicURL, err = address("GRAFANA_PUBLIC_URL", env.GrafanaPublicURL)
+		c.GrafanaPublicURL, err = server("GRAFANA_PUBLIC_URL", env.GrafanaPublicURL, "/api")
 		wrong(err)
 	}
 	if env.SnapshotInterval != "" {
@@ -354,26 +388,6 @@ func given(name, rule, value string) error {
 	return fmt.Errorf("%s: %s (got %q)", name, rule, value)
 }
 
-// secret returns the secret that is in a variable or in the file that NAME_FILE
-// names.
-func secret(name, value, file string) (spotify.Secret, error) {
-	if file == "" {
-		return spotify.Secret(value), nil
-	}
-	if value != "" {
-		return "", fmt.Errorf("%s, %[1]s_FILE: only one of them may be set", name)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("%s_FILE: must be a file that user id %d may read: %w", name, os.Getuid(), err)
-	}
-	value = strings.TrimRight(string(content), "\r\n")
-	if value == "" {
-		return "", fmt.Errorf("%s_FILE: %s is empty", name, file)
-	}
-	return spotify.Secret(value), nil
-}
-
 func aliases(list string) ([]string, error) {
 	if list == "" {
 		return nil, nil
@@ -404,6 +418,18 @@ func address(name, value string) (string, error) {
 		return "", fmt.Errorf("%s: must be without ? and #: %s", name, rule)
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return "", given(name, "must be "+rule, value)
+	}
+	return value, nil
+}
+
+// server checks the URL of a server whose API is below api: that part is added to the URL, and must not be in it.
+func server(name, value, api string) (string, error) {
+	value, err := address(name, value)
+	if err != nil {
+		return "", err
+	}
+	if before, _, found := strings.Cut(value+"/", api+"/"); found {
+		return "", given(name, fmt.Sprintf("must be without %s: %s", api, before), value)
 	}
 	return value, nil
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,17 @@ func TestConfigurationMistakes(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe") // that nobody ever writes to
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holding := func(name, content string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	influx := func(vars ...string) map[string]string {
 		all := map[string]string{"INFLUX_URL": "http://localhost:8086", "INFLUX_ORG": "home", "INFLUX_BUCKET": "spotify", "INFLUX_TOKEN": "hidden-token"}
@@ -80,6 +92,28 @@ func TestConfigurationMistakes(t *testing.T) {
 		{influx("INFLUX_BUCKET", ""), `INFLUX_BUCKET: required`},
 		{influx("INFLUX_TOKEN", ""), `INFLUX_TOKEN: required`},
 		{influx("INFLUX_TOKEN_FILE", secretFile), `INFLUX_TOKEN, INFLUX_TOKEN_FILE: only one of them may be set`},
+		{influx("INFLUX_URL", "http://localhost:8086/api/v2"), `INFLUX_URL: must be without /api/v2: http://localhost:8086 (got "http://localhost:8086/api/v2")`},
+		{influx("INFLUX_URL", "https://x.example/influx/api/v2/write"), `INFLUX_URL: must be without /api/v2: https://x.example/influx (got`},
+		{map[string]string{"ALERTMANAGER_URL": "http://a:9093/api/v2/"}, `ALERTMANAGER_URL: must be without /api/v2: http://a:9093 (got`},
+		{map[string]string{"GRAFANA_URL": "http://g:3000/api/"}, `GRAFANA_URL: must be without /api: http://g:3000 (got`},
+		{map[string]string{"GRAFANA_URL": "http://g", "GRAFANA_PUBLIC_URL": "http://g/api"}, `GRAFANA_PUBLIC_URL: must be without /api: http://g (got`},
+		{map[string]string{"SPOTIFY_CLIENT_ID": `"client"`}, `SPOTIFY_CLIENT_ID: the value stands in quotes: remove them`},
+		{map[string]string{"SPOTIFY_ACCOUNTS": `'me'`}, `SPOTIFY_ACCOUNTS: the value stands in quotes: remove them`},
+		{map[string]string{"SPOTIFY_CLIENT_SECRET": "“hidden”"}, `SPOTIFY_CLIENT_SECRET: the value stands in quotes: remove them`},
+		{influx("INFLUX_TOKEN", `"hidden"`), `INFLUX_TOKEN: the value stands in quotes: remove them`},
+		{influx("INFLUX_TOKEN", "hidden\n"), `INFLUX_TOKEN: the value ends with a line break: remove it`},
+		{influx("INFLUX_TOKEN", "hid\x1bden"), `INFLUX_TOKEN: the value has a line break or another control character in it: remove it`},
+		{influx("INFLUX_URL", "http://localhost:8086\r\n"), `INFLUX_URL: the value ends with a line break: remove it`},
+		{influx("INFLUX_ORG", "\ufeffhome"), `INFLUX_ORG: the value begins with a byte order mark: save it as UTF-8 without one`},
+		{map[string]string{"SPOTIFY_CLIENT_ID": strings.Repeat("x", 100_000)}, `SPOTIFY_CLIENT_ID: the value has 100000 bytes, more than the 4096 that are allowed`},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", holding("utf8", "\ufeffhidden\n")), `INFLUX_TOKEN_FILE: `},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", holding("lines", "hidden\nhidden\n")), `INFLUX_TOKEN_FILE: `},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", holding("quoted", "\"hidden\"\n")), `INFLUX_TOKEN_FILE: `},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", holding("utf16", "\xff\xfeh\x00i\x00")), `INFLUX_TOKEN_FILE: `},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", holding("long", strings.Repeat("hidden", 1000))), `INFLUX_TOKEN_FILE: must be a file of at most 4096 bytes`},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", "/dev/zero"), `INFLUX_TOKEN_FILE: must be a regular file, and /dev/zero is none`},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", t.TempDir()), `INFLUX_TOKEN_FILE: must be a regular file, and `},
+		{influx("INFLUX_TOKEN", "", "INFLUX_TOKEN_FILE", pipe), `INFLUX_TOKEN_FILE: must be a regular file, and `},
 		{map[string]string{"WEB_LISTEN_ADDRESS": "10178"}, `WEB_LISTEN_ADDRESS: must be host:port or :port`},
 		{map[string]string{"WEB_LISTEN_ADDRESS": ":70000"}, `WEB_LISTEN_ADDRESS: must be host:port or :port`},
 		{map[string]string{"NOW_PLAYING_INFO": "1"}, `NOW_PLAYING_INFO: must be true or false`},
@@ -195,6 +229,28 @@ func TestAddressThatIsNotThereYet(t *testing.T) {
 }
 
 var update = flag.Bool("update", false, "write .env.example and the table in docs/configuration.md anew")
+
+// TestFaultOfSecretFile names the file of a secret and what is wrong with it, and not what is in it.
+func TestFaultOfSecretFile(t *testing.T) {
+	for content, want := range map[string]string{
+		"\ufeffhidden":     "begins with a byte order mark",
+		"\xfe\xff\x00h":    "begins with a byte order mark",
+		"'hidden'\n":       "stands in quotes",
+		"hidden\nhidden\n": "has a line break",
+		"hid\x00den":       "has a line break or another control character",
+		"":                 "is empty",
+		"\r\n":             "is empty",
+	} {
+		path := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := secretFrom(path)()
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "hid") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
 
 // TestDocumentation holds .env.example and the table in docs/configuration.md
 // against the struct that they describe.

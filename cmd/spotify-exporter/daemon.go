@@ -272,7 +272,7 @@ func (c *config) newInflux(j *journal.Journal, base http.RoundTripper, clk clock
 		Org:       c.InfluxOrg,
 		Bucket:    c.InfluxBucket,
 		Token:     string(c.InfluxToken),
-		TokenFile: c.InfluxTokenFile,
+		ReadToken: secretFrom(c.InfluxTokenFile),
 		Zone:      c.Zones.of,
 		Name: func(account string) string {
 			authorization, _ := tokens.Load(account) // without one the alias has to do

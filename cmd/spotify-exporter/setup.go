@@ -45,7 +45,7 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 		return usageError{fmt.Errorf("--grafana-group: must be the id of a group (got %d)", c.GrafanaGroup)}
 	}
 	if c.Grafana != "" {
-		if _, err := address("--grafana", c.Grafana); err != nil {
+		if _, err := server("--grafana", c.Grafana, "/api"); err != nil {
 			return usageError{err}
 		}
 	}
@@ -54,7 +54,7 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if mistakes := env.checkSetup(); len(mistakes) > 0 {
+	if mistakes := env.withoutFaulty(env.checkSetup); len(mistakes) > 0 {
 		return usageError{errors.Join(mistakes...)}
 	}
 	if err := os.MkdirAll(c.To, 0o755); err != nil { // Grafana goes through it
@@ -74,7 +74,7 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 func (env *environment) checkSetup() (mistakes []error) {
 	if env.InfluxURL == "" {
 		mistakes = append(mistakes, errors.New("INFLUX_URL: required; it is the address of InfluxDB, such as http://localhost:8086"))
-	} else if _, err := address("INFLUX_URL", env.InfluxURL); err != nil {
+	} else if _, err := server("INFLUX_URL", env.InfluxURL, "/api/v2"); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	if env.InfluxOrg == "" {

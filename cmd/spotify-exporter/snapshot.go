@@ -145,7 +145,7 @@ func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Pub
 		URL:       c.GrafanaURL,
 		PublicURL: c.GrafanaPublicURL,
 		Token:     string(c.GrafanaToken),
-		TokenFile: c.GrafanaTokenFile,
+		ReadToken: secretFrom(c.GrafanaTokenFile),
 		Dashboard: c.SnapshotDashboard,
 		Account:   c.SnapshotAccount,
 		Delay:     c.SnapshotDelay,

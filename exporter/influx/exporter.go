@@ -47,9 +47,9 @@ type Options struct {
 	// where and as whom to write. On InfluxDB 1.8 Bucket is "database/policy", Token
 	// "user:password", Org anything.
 	URL, Org, Bucket, Token string
-	// TokenFile is where Token is from; "": from elsewhere. It is read again when
-	// InfluxDB does not know the token any more: setup may have made another one.
-	TokenFile string
+	// ReadToken reads the token again from where Token is from; nil: it cannot change. It is called whenever InfluxDB
+	// refuses the token (401, 403): setup may have made another one, or somebody may have made the bucket anew.
+	ReadToken func() (string, error)
 
 	// Zone gives an account's time zone; nil: UTC.
 	Zone func(account string) *time.Location
@@ -154,7 +154,7 @@ func New(options Options) (*Exporter, error) {
 	}
 	base.Path = base.JoinPath("/").Path
 	base.RawQuery, base.Fragment = "", ""
-	s := &server{base: base, token: options.Token, tokenFile: options.TokenFile, userAgent: options.UserAgent, client: &http.Client{
+	s := &server{base: base, token: options.Token, readToken: options.ReadToken, userAgent: options.UserAgent, client: &http.Client{
 		Transport: options.Base,
 		// A redirected POST would arrive as a GET, and without its token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -275,11 +275,14 @@ func (e *Exporter) hint(failure *Error) string {
 	switch failure.Reason {
 	case Unauthorized:
 		const shown = "put one in that it shows under Load Data › API Tokens (it shows a token only when it makes it)"
-		if e.options.TokenFile != "" {
-			return fmt.Sprintf("InfluxDB does not know the token in %s, which is read again at every try: run setup again, or %s", e.options.TokenFile, shown)
+		if e.options.ReadToken != nil {
+			return "InfluxDB does not know the token in the file of INFLUX_TOKEN_FILE, which is read again at every try: run setup again, or " + shown
 		}
 		return "InfluxDB does not know INFLUX_TOKEN: " + shown
 	case Forbidden:
+		if e.options.ReadToken != nil {
+			return fmt.Sprintf("the token in the file of INFLUX_TOKEN_FILE, which is read again at every try, may not write into bucket %q: run setup again, or put one in that may", e.options.Bucket)
+		}
 		return fmt.Sprintf("INFLUX_TOKEN may not write into bucket %q: make one that may", e.options.Bucket)
 	case NotFound:
 		return fmt.Sprintf("see that INFLUX_URL, INFLUX_ORG and INFLUX_BUCKET are right; a missing bucket is made by: %s", e.createCommand())

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +79,7 @@ const (
 type server struct {
 	base      *url.URL // ends in "/"
 	token     string
-	tokenFile string // where the token is from; "": from elsewhere
+	readToken func() (string, error) // reads the token again; nil: it cannot change
 	userAgent string
 	client    *http.Client
 }
@@ -109,8 +108,10 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came of it is good enough
-	if resp.StatusCode == http.StatusUnauthorized {
-		s.readToken()
+	if s.readToken != nil && resp.StatusCode == http.StatusUnauthorized {
+		if token, err := s.readToken(); err == nil { // else the token stays as it is
+			s.token = token
+		}
 	}
 	failure := &Error{
 		Reason:     reasonOf(resp.StatusCode),
@@ -125,18 +126,6 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 		failure.Message = cmp.Or(http.StatusText(resp.StatusCode), "no words")
 	}
 	return nil, failure
-}
-
-// readToken takes what is in the token's file for the next request. A file that
-// cannot be read leaves things as they are.
-func (s *server) readToken() {
-	if s.tokenFile == "" {
-		return
-	}
-	content, err := os.ReadFile(s.tokenFile)
-	if token := strings.TrimRight(string(content), "\r\n"); err == nil && token != "" {
-		s.token = token
-	}
 }
 
 // reasonOf is the reason in a status that is not a success. What InfluxDB never
