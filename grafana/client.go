@@ -137,7 +137,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	if len(answer) > maxAnswer {
 		return failure(Refused, "Grafana's answer is larger than %d MiB", maxAnswer>>20)
 	}
-	if c.readToken != nil && resp.StatusCode == http.StatusUnauthorized {
+	if c.readToken != nil && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
 		_ = c.renewToken() // for the next try; if there is none this one stays
 	}
 	if resp.StatusCode/100 != 2 {

@@ -108,7 +108,7 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came of it is good enough
-	if s.readToken != nil && resp.StatusCode == http.StatusUnauthorized {
+	if s.readToken != nil && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
 		if token, err := s.readToken(); err == nil { // else the token stays as it is
 			s.token = token
 		}
