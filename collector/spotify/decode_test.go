@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -213,173 +214,178 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// recorded calls f with every recorded body of ../shared/data whose name
-// begins with prefix.
-func recorded(t *testing.T, prefix string, f func(t *testing.T, name string, body []byte)) {
-	shared(t, "SOURCES.md") // or skip
-	files, err := filepath.Glob("../../../shared/data/*/" + prefix + "*.json")
+// answers returns the answers of Spotify in the files of a pattern, by the file's name.
+func answers(t testing.TB, pattern string) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%v, %v", files, err)
+		t.Fatalf("no answers are in %s: %v", pattern, err)
 	}
+	found := map[string][]byte{}
 	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
+		if found[filepath.Base(file)], err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
-		f(t, filepath.Base(file), body)
+	}
+	return found
+}
+
+// seen is what is read from an answer of the player, with all that an item must have.
+func seen(t *testing.T, name string, body []byte) string {
+	t.Helper()
+	p, err := spotify.DecodePlayer(body)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return ""
+	}
+	item := "-"
+	if p.Item != nil {
+		item = p.Item.Kind
+		if p.Item.DurationMS == 0 || len(p.Item.Artists) == 0 || p.Item.Name == "" || p.Item.URI == "" {
+			t.Errorf("%s: %+v", name, p.Item)
+		}
+		dated := len(p.Item.ReleaseDate) >= 4 || strings.Contains(name, "2017")
+		if p.Item.Kind == "track" && (p.Item.ISRC == "" || p.Item.AlbumID == "" || !dated || p.Item.ImageURL == "") {
+			t.Errorf("%s: %+v", name, p.Item)
+		}
+	}
+	if p.ProgressMS == nil && p.Kind != "unknown" {
+		t.Errorf("%s: no progress", name)
+	}
+	if strings.Contains(p.Context.URI, "user") {
+		t.Errorf("%s: a user id in %q", name, p.Context.URI)
+	}
+	return fmt.Sprint(p.Kind, " ", item, " ", p.Device.Type, " ", p.PrivateSession)
+}
+
+func TestPlayersOfEveryShape(t *testing.T) {
+	want := map[string]string{
+		"player_track.json":                "track track Speaker false",
+		"player_local.json":                "track local Computer false",
+		"player_episode.json":              "episode episode Speaker false",
+		"player_chapter.json":              "episode chapter Smartphone false",
+		"player_episode_without_item.json": "episode - Computer false",
+		"player_ad.json":                   "ad - Computer false",
+		"player_unknown.json":              "unknown - Computer false",
+		"player_private_session.json":      "track track Smartphone true",
+		"player_2017.json":                 "track track Smartphone false",
+		"currently_playing.json":           "track track  false",
+	}
+	all := answers(t, "testdata/player_*.json")
+	maps.Copy(all, answers(t, "testdata/currently_playing.json"))
+	got := map[string]string{}
+	for name, body := range all {
+		got[name] = seen(t, name, body)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
-func TestRecordedPlayers(t *testing.T) {
-	seen := map[string]string{}
-	read := func(t *testing.T, name string, body []byte) {
-		if strings.Contains(name, "available_devices") {
-			return
-		}
-		p, err := spotify.DecodePlayer(body)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			return
-		}
-		item := "-"
-		if p.Item != nil {
-			item = p.Item.Kind
-			if p.Item.DurationMS == 0 || len(p.Item.Artists) == 0 || p.Item.Name == "" || p.Item.URI == "" {
-				t.Errorf("%s: %+v", name, p.Item)
-			}
-			dated := len(p.Item.ReleaseDate) >= 4 || strings.Contains(name, "2017")
-			if p.Item.Kind == "track" && (p.Item.ISRC == "" || p.Item.AlbumID == "" || !dated || p.Item.ImageURL == "") {
-				t.Errorf("%s: %+v", name, p.Item)
-			}
-		}
-		if p.ProgressMS == nil && p.Kind != "unknown" {
-			t.Errorf("%s: no progress", name)
-		}
-		if strings.Contains(p.Context.URI, "user") {
-			t.Errorf("%s: a user id in %q", name, p.Context.URI)
-		}
-		seen[name] = fmt.Sprint(p.Kind, " ", item, " ", p.Device.Type, " ", p.PrivateSession)
+// plays reads a page, whose tracks must be complete and newest first, and returns
+// how many plays it has.
+func plays(t *testing.T, name string, body []byte) int {
+	t.Helper()
+	plays, err := spotify.DecodeRecentlyPlayed(body)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
 	}
-	recorded(t, "player_", read)
-	recorded(t, "currently_playing_track", read)
-	recorded(t, "CONSTRUCTED_player_", read)
-	for name, want := range map[string]string{
-		"player_3.json":           "track track Speaker false",
-		"player_4.json":           "track local Computer false",
-		"player_episode_1.json":   "episode episode Speaker false",
-		"player_audiobook_1.json": "episode chapter Smartphone false",
-		"player_episode_item_null_without_additional_types.json": "episode - Computer false",
-		"CONSTRUCTED_player_ad.json":                             "ad - Computer false",
-		"CONSTRUCTED_player_unknown.json":                        "unknown - Computer false",
-		"CONSTRUCTED_player_private_session.json":                "track track Smartphone true",
-		"currently_playing_track.json":                           "track track  false",
-		"player_state_2017.json":                                 "track track Smartphone false",
-	} {
-		if seen[name] != want {
-			t.Errorf("%s: got %q, want %q", name, seen[name], want)
+	for i, play := range plays {
+		complete := play.Item.ISRC != "" && len(play.Item.ReleaseDate) >= 4 || strings.Contains(name, "2017")
+		if play.Item.Kind != "track" || len(play.Item.Artists) == 0 || play.Item.DurationMS == 0 || !complete {
+			t.Errorf("%s: items[%d]: %+v", name, i, play.Item)
 		}
+		if i > 0 && play.PlayedAt.After(plays[i-1].PlayedAt) {
+			t.Errorf("%s: items[%d] is newer than the one before", name, i)
+		}
+		if strings.Contains(play.Context.URI, "user") {
+			t.Errorf("%s: a user id in %q", name, play.Context.URI)
+		}
+	}
+	return len(plays)
+}
+
+func TestPagesOfEveryShape(t *testing.T) {
+	want := map[string]int{"recently_played.json": 8, "recently_played_2026.json": 4, "recently_played_2017.json": 4, "recently_played_empty.json": 0}
+	got := map[string]int{}
+	for name, body := range answers(t, "testdata/recently_played*.json") {
+		got[name] = plays(t, name, body)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v plays, want %v", got, want)
+	}
+	oldest, err := spotify.DecodeRecentlyPlayed(answers(t, "testdata/recently_played_2017.json")["recently_played_2017.json"])
+	if err != nil || len(oldest) != 4 || len(oldest[3].Item.Artists) != 2 || oldest[3].Item.ISRC != "" || oldest[2].Item.ISRC == "" {
+		t.Errorf("two artists and no ISRC in the last row alone: %+v, %v", oldest, err)
 	}
 }
 
-func TestRecordedPages(t *testing.T) {
-	for name, want := range map[string]int{
-		"recently_played_2026-02-25_limit48.json": 48,
-		"recently_played_2024-10-06_limit20.json": 20,
-		"recently_played_2017-05-27_limit20.json": 20,
-		"recently_played_empty_past_50.json":      0,
-	} {
-		body := shared(t, "api", name)
-		plays, err := spotify.DecodeRecentlyPlayed(body)
-		if err != nil || len(plays) != want {
-			t.Errorf("%s: %d plays, %v", name, len(plays), err)
-		}
-		for i, play := range plays {
-			complete := play.Item.ISRC != "" && len(play.Item.ReleaseDate) >= 4 || strings.Contains(name, "2017")
-			if play.Item.Kind != "track" || len(play.Item.Artists) == 0 || play.Item.DurationMS == 0 || !complete {
-				t.Errorf("%s: items[%d]: %+v", name, i, play.Item)
-			}
-			if i > 0 && play.PlayedAt.After(plays[i-1].PlayedAt) {
-				t.Errorf("%s: items[%d] is newer than the one before", name, i)
-			}
-			if strings.Contains(play.Context.URI, "user") {
-				t.Errorf("%s: a user id in %q", name, play.Context.URI)
-			}
-		}
+// sameTrack reads a track the way that zmb3 does and the way that we do.
+func sameTrack(t *testing.T, name string, body []byte) {
+	t.Helper()
+	item, err := newAccount(t, reply(200, string(body))).Track(t.Context(), "x")
+	if err != nil || item.Kind != "track" || item.DurationMS == 0 || item.ISRC == "" || item.AlbumID == "" || item.ImageURL == "" {
+		t.Errorf("%s: %+v, %v", name, item, err)
+	}
+	plays, err := spotify.DecodeRecentlyPlayed(slicesOf(`{"items":[{"played_at":"2026-02-25T20:15:20.497Z","track":`, string(body), `}]}`))
+	if err != nil || !reflect.DeepEqual(plays[0].Item, item) {
+		t.Errorf("%s: %v\nzmb3 %+v\nours %+v", name, err, item, plays)
 	}
 }
 
-func TestRecordedRowsAndTracks(t *testing.T) {
-	for name, wantISRC := range map[string]bool{"play_history_item_no_isrc.json": false, "play_history_item_two_artists.json": true} {
-		page := slicesOf(`{"items":[`, string(shared(t, "api", name)), `]}`)
-		plays, err := spotify.DecodeRecentlyPlayed(page)
-		if err != nil || len(plays) != 1 || (plays[0].Item.ISRC != "") != wantISRC {
-			t.Errorf("%s: %+v, %v", name, plays, err)
-		}
-		if name == "play_history_item_two_artists.json" && len(plays[0].Item.Artists) != 2 {
-			t.Errorf("%s: %+v", name, plays[0].Item.Artists)
-		}
+func TestTracksOfEveryShape(t *testing.T) {
+	for name, body := range answers(t, "testdata/track*.json") {
+		sameTrack(t, name, body)
 	}
-	for _, file := range [][]string{{"api", "track_full.json"}, {"api", "track_with_floats.json"}, {"devmode-2026", "track.json"}} {
-		body := shared(t, file...)
-		item, err := newAccount(t, reply(200, string(body))).Track(t.Context(), "x")
-		if err != nil || item.Kind != "track" || item.DurationMS == 0 || item.ISRC == "" || item.AlbumID == "" || item.ImageURL == "" {
-			t.Errorf("%s: %+v, %v", file, item, err)
-		}
-		// zmb3 and we see the same track.
-		plays, err := spotify.DecodeRecentlyPlayed(slicesOf(`{"items":[{"played_at":"2026-02-25T20:15:20.497Z","track":`, string(body), `}]}`))
-		if err != nil || !reflect.DeepEqual(plays[0].Item, item) {
-			t.Errorf("%s: %v\nzmb3 %+v\nours %+v", file, err, item, plays)
-		}
-	}
-	if me, err := newAccount(t, reply(200, string(shared(t, "api", "current_user.json")))).Me(t.Context()); err != nil || me.UserID == "" || me.DisplayName == "" {
+	me, err := newAccount(t, reply(200, string(answers(t, "testdata/current_user.json")["current_user.json"]))).Me(t.Context())
+	if err != nil || me.UserID != "somebody" || me.DisplayName != "Ada “A.” Åberg" {
 		t.Errorf("current_user.json: %+v, %v", me, err)
 	}
 }
 
 func slicesOf(parts ...string) []byte { return []byte(strings.Join(parts, "")) }
 
-// bodies returns our own bodies and, where they are, the recorded ones.
-func bodies(t *testing.T, own string, prefix string) map[string][]byte {
-	all := map[string][]byte{"own": []byte(own)}
-	files, err := filepath.Glob("../../../shared/data/api/" + prefix + "*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[filepath.Base(file)] = body
-	}
-	delete(all, "player_available_devices.json")
+// bodies returns the answers of testdata, and a body of this file as "own".
+func bodies(t *testing.T, own, pattern string) map[string][]byte {
+	t.Helper()
+	all := answers(t, pattern)
+	all["own"] = []byte(own)
 	return all
 }
 
 const pageBody = `{"items":[{"track":` + trackBody + `,"played_at":"2026-02-25T20:15:20.497Z","context":{"type":"album","uri":"spotify:album:L1"}},
 	{"track":` + trackBody + `,"played_at":"2026-02-25T20:11:00.000Z","context":null}]}`
 
-func TestTruncatedBodies(t *testing.T) {
-	cut := func(body []byte, decode func([]byte) error) {
+// cut decodes the beginnings of bodies, of which none is an answer.
+func cut(t *testing.T, bodies map[string][]byte, decode func([]byte) error) {
+	t.Helper()
+	for name, body := range bodies {
 		body = bytes.TrimSpace(body)
 		for i := range 10 {
 			if err := decode(body[:len(body)*i/10]); err == nil {
-				t.Errorf("%.40s… cut at %d/10: no error", body, i)
+				t.Errorf("%s cut at %d/10: no error", name, i)
 			}
 		}
 	}
-	for _, body := range bodies(t, playerBody, "player_") {
-		cut(body, func(b []byte) error { _, err := spotify.DecodePlayer(b); return err })
-	}
-	for _, body := range bodies(t, pageBody, "recently_played_") {
-		cut(body, func(b []byte) error {
-			plays, err := spotify.DecodeRecentlyPlayed(b)
-			if len(plays) != 0 {
-				t.Errorf("half a page gave %d plays", len(plays))
-			}
-			return err
-		})
-	}
+}
+
+func cutPlayers(t *testing.T, bodies map[string][]byte) {
+	cut(t, bodies, func(b []byte) error { _, err := spotify.DecodePlayer(b); return err })
+}
+
+func cutPages(t *testing.T, bodies map[string][]byte) {
+	cut(t, bodies, func(b []byte) error {
+		plays, err := spotify.DecodeRecentlyPlayed(b)
+		if len(plays) != 0 {
+			t.Errorf("half a page gave %d plays", len(plays))
+		}
+		return err
+	})
+}
+
+func TestTruncatedBodies(t *testing.T) {
+	cutPlayers(t, bodies(t, playerBody, "testdata/player_*.json"))
+	cutPages(t, bodies(t, pageBody, "testdata/recently_played*.json"))
 }
 
 // swaps calls f with body once for every value in it, that value replaced by
@@ -420,7 +426,7 @@ func swaps(t *testing.T, body []byte, f func(path string, swapped []byte)) {
 	walk("", root, func(v any) { root = v })
 }
 
-// trimmed is a recorded page cut to its first two rows, without its markets, so
+// trimmed is a page cut to its first two rows, without its markets, so
 // that two thousand variants of it are soon read.
 func trimmed(t *testing.T, body []byte) []byte {
 	var root map[string]any
@@ -453,7 +459,11 @@ func trimmed(t *testing.T, body []byte) []byte {
 }
 
 func TestSwappedTypesInPlayers(t *testing.T) {
-	for name, body := range bodies(t, playerBody, "player_") {
+	swapPlayers(t, bodies(t, playerBody, "testdata/player_*.json"))
+}
+
+func swapPlayers(t *testing.T, bodies map[string][]byte) {
+	for name, body := range bodies {
 		body = trimmed(t, body)
 		right, err := spotify.DecodePlayer(body)
 		if err != nil {
@@ -491,7 +501,11 @@ func TestSwappedTypesInPlayers(t *testing.T) {
 }
 
 func TestSwappedTypesInPages(t *testing.T) {
-	for name, body := range bodies(t, pageBody, "recently_played_") {
+	swapPages(t, bodies(t, pageBody, "testdata/recently_played*.json"))
+}
+
+func swapPages(t *testing.T, bodies map[string][]byte) {
+	for name, body := range bodies {
 		body = trimmed(t, body)
 		right, err := spotify.DecodeRecentlyPlayed(body)
 		if err != nil {

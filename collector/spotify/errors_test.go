@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,66 +71,6 @@ func TestStatusErrors(t *testing.T) {
 				t.Errorf("Track: %v", err)
 			}
 		})
-	}
-}
-
-func TestRecordedErrors(t *testing.T) {
-	tests := map[string]struct {
-		status int
-		reason spotify.Reason
-	}{
-		"401_expired.json":                    {401, spotify.ReasonAuth},
-		"403_forbidden_removed_endpoint.json": {403, spotify.ReasonServer},
-		"403_insufficient_scope.json":         {403, spotify.ReasonAuth},
-		"403_premium_required.txt":            {403, spotify.ReasonPremium},
-		"403_user_not_registered.txt":         {403, spotify.ReasonNotRegistered},
-		"403_user_not_registered_old.txt":     {403, spotify.ReasonNotRegistered},
-		"404_not_found.json":                  {404, spotify.ReasonServer},
-		"429_quota_exceeded.json":             {429, spotify.ReasonQuota},
-		"429_rate_limit.json":                 {429, spotify.ReasonRateLimited},
-		"429_too_many_requests.txt":           {429, spotify.ReasonRateLimited},
-		"502_backend.json":                    {502, spotify.ReasonServer},
-		"token_400_code_expired.json":         {400, spotify.ReasonAuth},
-		"token_400_code_invalid.json":         {400, spotify.ReasonAuth},
-		"token_400_refresh_expired.json":      {400, spotify.ReasonAuth},
-		"token_400_refresh_revoked.json":      {400, spotify.ReasonAuth},
-	}
-	shared(t, "errors", "401_expired.json") // or skip
-	files, err := filepath.Glob("../../../shared/data/errors/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		name := filepath.Base(file)
-		if strings.HasPrefix(name, "token_200") {
-			continue // no error; TestRefresh has the same
-		}
-		want, ok := tests[name]
-		if !ok {
-			t.Errorf("%s: new and not looked at", name)
-			continue
-		}
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		life := time.Hour
-		if strings.HasPrefix(name, "token_") {
-			life = -time.Hour
-		}
-		h := handler(func(w http.ResponseWriter, r *http.Request) {
-			if life > 0 && r.URL.Path == "/api/token" {
-				io.WriteString(w, `{"access_token":"ACCESS2","token_type":"Bearer","expires_in":3600}`)
-				return
-			}
-			w.WriteHeader(want.status)
-			w.Write(body)
-		})
-		_, err = newApp(t, h).Account(newTokens(t, life), "me").Player(t.Context())
-		e, ok := errors.AsType[*spotify.Error](err)
-		if !ok || e.Status != want.status || e.Reason != want.reason || e.Message == "" {
-			t.Errorf("%s: got %v, reason %q", name, err, spotify.ReasonOf(err))
-		}
 	}
 }
 

@@ -128,20 +128,6 @@ func newAccount(t testing.TB, h http.RoundTripper, change ...func(*spotify.Optio
 	return newApp(t, h, change...).Account(newTokens(t, time.Hour), "me")
 }
 
-// shared returns a file of the folder of recorded answers, which is no part of
-// the repository.
-func shared(t testing.TB, elem ...string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "..", "shared", "data"}, elem...)...))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("the folder ../shared/data with recorded answers is not here")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
 func TestNewNamesEveryMistake(t *testing.T) {
 	_, err := spotify.New(spotify.Options{APIURL: "localhost:9090", AccountsURL: "https://"})
 	if err == nil {
