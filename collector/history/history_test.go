@@ -79,15 +79,6 @@ func write(t testing.TB, dir, name string, content []byte) string {
 	return path
 }
 
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	path := filepath.Join("../../../shared/data", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("the real exports are not here: %v", err)
-	}
-	return path
-}
-
 func generate(t testing.TB, o historytest.Options) ([]byte, historytest.Truth) {
 	t.Helper()
 	var b bytes.Buffer
@@ -419,49 +410,21 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
-// History A, a real one of 2013 to 2024. The numbers are those of an independent
-// count with Python.
-func TestRealExtendedHistory(t *testing.T) {
-	e := open(t, shared(t, "extended/history_a_2013-2024_oldkeys.my_spotify_data.zip"))
-	got := map[string]int{}
-	seen := map[identity]bool{}
-	for _, row := range rows(t, e) {
-		got["rows"]++
-		if row.Reason != "" {
-			t.Fatalf("got %+v", row)
-		}
-		r := row.Report
-		got[r.Item.Kind.String()]++
-		if !r.Stamp.IsZero() {
-			got["stamped"]++
-		}
-		if !r.StartedAt.IsZero() {
-			got["started"]++
-		}
-		if seen[identityOf(r)] {
-			got["duplicates"]++
-			if r.Item.Kind == journal.Unknown {
-				t.Errorf("a row without an item counts as a duplicate: %+v", r)
-			}
-		}
-		seen[identityOf(r)] = true
-	}
-	want := map[string]int{
-		"rows": 41418, "track": 41193, "episode": 87, "unknown": 138,
-		"duplicates": 83, "stamped": 3145, "started": 37847,
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("got  %v\nwant %v", got, want)
-	}
-	if len(e.Files()) != 4 || len(e.UnknownKeys()) != 0 {
-		t.Errorf("%v, unknown keys %v", e.Files(), e.UnknownKeys())
-	}
+// Exports of both generations of keys, with podcasts, audiobooks, rows without an item
+// and rows of one upload.
+func TestSamples(t *testing.T) {
+	readPlainly(t, "testdata/extended_*.json", 3)
 }
 
-// Every row of the samples, against the plainest possible reading of it.
-func TestRealSamples(t *testing.T) {
-	for _, name := range []string{"sample_a_oldkeys.json", "sample_b_newkeys.json", "sample_c_newkeys_podcasts.json"} {
-		path := shared(t, "extended/"+name)
+// readPlainly holds every row of files against the plainest possible reading of it.
+func readPlainly(t *testing.T, pattern string, files int) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) != files {
+		t.Fatalf("%d files are %s, want %d (%v)", len(paths), pattern, files, err)
+	}
+	for _, path := range paths {
+		name := filepath.Base(path)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -490,10 +453,10 @@ func TestRealSamples(t *testing.T) {
 			}
 			same := row.Index == i+1 && row.Reason == "" && r.Witness == journal.ExtendedHistory &&
 				ts.Format(time.RFC3339) == p["ts"] && float64(r.MSPlayed) == p["ms_played"] &&
-				r.Item.URI == text("spotify_track_uri", "spotify_episode_uri") &&
-				r.Item.Name == text("master_metadata_track_name", "episode_name") &&
-				r.Item.Artist() == text("master_metadata_album_artist_name", "episode_show_name") &&
-				r.Item.Album == text("master_metadata_album_album_name", "episode_show_name") &&
+				r.Item.URI == text("spotify_track_uri", "spotify_episode_uri", "audiobook_chapter_uri") &&
+				r.Item.Name == text("master_metadata_track_name", "episode_name", "audiobook_chapter_title") &&
+				r.Item.Artist() == text("master_metadata_album_artist_name", "episode_show_name", "audiobook_title") &&
+				r.Item.Album == text("master_metadata_album_album_name", "episode_show_name", "audiobook_title") &&
 				r.ReasonStart == text("reason_start") && r.ReasonEnd == text("reason_end") &&
 				r.Country == text("conn_country")
 			if !same {
@@ -503,48 +466,12 @@ func TestRealSamples(t *testing.T) {
 	}
 }
 
-func TestRealAccountData(t *testing.T) {
-	e := open(t, shared(t, "account/account_2024-2025.my_spotify_data.zip"))
-	got := map[string]int{}
-	seen := map[identity]bool{}
-	for _, row := range rows(t, e) {
-		if row.Reason != "" || seen[identityOf(row.Report)] {
-			t.Fatalf("no report, or seen before: %+v", row)
-		}
-		seen[identityOf(row.Report)] = true
-		got[row.Report.Item.Kind.String()]++
-	}
-	if got["track"]+got["unknown"] != 29594 || got["episode"] != 299 || got["chapter"] != 19 {
-		t.Errorf("got %v", got)
-	}
-	if len(e.UnknownKeys()) != 0 {
-		t.Errorf("unknown keys %v", e.UnknownKeys())
-	}
-}
-
 func BenchmarkRows(b *testing.B) {
 	archive, _ := generate(b, historytest.Options{Rows: 20_000, Seed: 1})
-	path := write(b, b.TempDir(), "a.zip", archive)
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		e, err := history.Open(b.Context(), []string{path}, nil, history.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, err := range e.Rows(b.Context()) {
-			if err != nil {
-				b.Fatal(err)
-			}
-			n++
-		}
-		e.Close()
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/row")
+	benchmarkRows(b, write(b, b.TempDir(), "a.zip", archive))
 }
 
-func BenchmarkRealRows(b *testing.B) {
-	path := shared(b, "extended/history_a_2013-2024_oldkeys.my_spotify_data.zip")
+func benchmarkRows(b *testing.B, path string) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
