@@ -3,7 +3,6 @@ package spotifysim_test
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func TestGenerateDaysIsDeterministic(t *testing.T) {
 func TestGenerateDaysIsPlausible(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip("no time zones on this machine")
+		t.Fatal(err)
 	}
 	from := time.Date(2024, 3, 1, 0, 0, 0, 0, zone)
 	given := spotifysim.GenerateDays(1, from, 120, spotifysim.Habits{})
@@ -210,9 +209,14 @@ func TestExtendedHistory(t *testing.T) {
 	}
 }
 
-// TestExtendedHistoryHasTheKeysOfARealOne compares with an export of 2025.
-func TestExtendedHistoryHasTheKeysOfARealOne(t *testing.T) {
-	recorded := shared(t, "extended/sample_b_newkeys.json")
+// TestKeysOfTheExtendedHistory compares with an export of 2025.
+func TestKeysOfTheExtendedHistory(t *testing.T) {
+	extendedKeys(t, "../history/testdata/extended_new_keys.json")
+}
+
+// extendedKeys compares the keys of the first row of an export with those of ours.
+func extendedKeys(t *testing.T, export string) {
+	t.Helper()
 	u := newSim(t).AddUser("ann", "Ann")
 	start := time.Date(2024, 5, 1, 20, 0, 0, 0, time.UTC)
 	u.At(start).Play(lantern)
@@ -221,7 +225,7 @@ func TestExtendedHistoryHasTheKeysOfARealOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := func(list []byte) string { return string(list[:bytes.IndexByte(list, '}')+1]) + "]" }
-	want, got := keys(t, first(recorded), ""), keys(t, first(written.Bytes()), "")
+	want, got := keys(t, first(read(t, export)), ""), keys(t, first(written.Bytes()), "")
 	if !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
@@ -230,14 +234,13 @@ func TestExtendedHistoryHasTheKeysOfARealOne(t *testing.T) {
 	}
 }
 
-// shared reads a file of the data beside the repository.
-func shared(t *testing.T, name string) []byte {
+func read(t *testing.T, path string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("../../../shared/data", name))
+	content, err := os.ReadFile(path)
 	if err != nil {
-		t.Skip("the recorded data is not here: " + err.Error())
+		t.Fatal(err)
 	}
-	return b
+	return content
 }
 
 // keys returns the sorted paths of all object keys of a JSON text, elements of

@@ -1,12 +1,8 @@
 package spotifysim_test
 
 import (
-	"archive/zip"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,60 +412,4 @@ func TestPlayDaysInTheAPI(t *testing.T) {
 			t.Errorf("after the upload: %v", got)
 		}
 	})
-}
-
-// TestRealDaysArePlayedAsGiven plays eleven years of a real export: every row
-// becomes one play with its listening time, and hardly one has to make room.
-func TestRealDaysArePlayedAsGiven(t *testing.T) {
-	export := shared(t, "extended/history_a_2013-2024_oldkeys.my_spotify_data.zip")
-	archive, err := zip.NewReader(bytes.NewReader(export), int64(len(export)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var given []spotifysim.Given
-	for _, file := range archive.File {
-		if !strings.HasSuffix(file.Name, ".json") {
-			continue
-		}
-		r, err := file.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var rows []spotifysim.ExtendedPlay // the old keys have these, too
-		if err := json.NewDecoder(r).Decode(&rows); err != nil {
-			t.Fatal(err)
-		}
-		r.Close()
-		for _, row := range rows {
-			if row.TrackURI != nil {
-				item := spotifysim.Item{URI: *row.TrackURI, Name: *row.TrackName}
-				given = append(given, spotifysim.Given{Item: item, EndedAt: row.TS, MSPlayed: row.MSPlayed, ReasonEnd: row.ReasonEnd})
-			}
-		}
-	}
-	u := newSim(t).AddUser("ann", "Ann")
-	u.PlayDays(given)
-	end := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	played := u.Played(end)
-	if len(played) != len(given) || len(given) < 40_000 {
-		t.Fatalf("%d plays of %d given", len(played), len(given))
-	}
-	sum := func(ms func(i int) int64) (total int64) {
-		for i := range given {
-			total += ms(i)
-		}
-		return total
-	}
-	want, got := sum(func(i int) int64 { return given[i].MSPlayed }), sum(func(i int) int64 { return played[i].MSPlayed })
-	if got != want {
-		t.Errorf("%d ms played of %d", got, want)
-	}
-	for i, p := range played {
-		if i > 0 && p.StartedAt.Before(played[i-1].EndedAt) {
-			t.Fatalf("play %d overlaps the one before", i)
-		}
-		if s := u.State(p.EndedAt.Add(-time.Millisecond)); s.Progress > s.Item.Duration {
-			t.Fatalf("play %d: %v of %v", i, s.Progress, s.Item.Duration)
-		}
-	}
 }
