@@ -146,8 +146,9 @@ func (e *Exporter) checkVersion(ctx context.Context, address string) Finding {
 // duration of 52 weeks if it has less, as far as the token may. It is to be
 // called before the first write: a shard that is there keeps its duration.
 //
-// The error is why nothing can be written. The warning ("" if there is none) is
-// about a bucket that can be written but should be changed by somebody who may.
+// The error is why nothing can be written. The warning ("" if there is none) is about a bucket that can be written but
+// should be changed by somebody who may, or about settings that cannot be read: a server or a proxy that answers writes
+// need not answer that.
 func (e *Exporter) EnsureBucket(ctx context.Context) (warning string, err error) {
 	err = e.preflight(ctx)
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Reason == NotFound && failure.Status == http.StatusNotFound {
@@ -165,8 +166,10 @@ func (e *Exporter) EnsureBucket(ctx context.Context) (warning string, err error)
 	switch {
 	case errors.Is(err, errNoBuckets):
 		return "", nil
+	case err != nil && ctx.Err() != nil:
+		return "", context.Cause(ctx)
 	case err != nil:
-		return "", err
+		return e.unreadWarning(err), nil
 	case b == nil:
 		return "", nil // a token that may only write, as it should be: Check says more
 	case b.keptTooShort():
@@ -178,8 +181,11 @@ func (e *Exporter) EnsureBucket(ctx context.Context) (warning string, err error)
 	rule.ShardGroupDurationSeconds = int64(shardGroup / time.Second)
 	change := map[string]any{"retentionRules": []retentionRule{rule}}
 	if err := e.server.call(ctx, http.MethodPatch, "api/v2/buckets/"+url.PathEscape(b.ID), nil, change, nil); err != nil {
-		if failure, ok := errors.AsType[*Error](err); ok && failure.temporary() {
-			return "", err
+		switch failure, ok := errors.AsType[*Error](err); {
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case ok && failure.temporary():
+			return e.unreadWarning(err), nil
 		}
 		return fmt.Sprintf("bucket %q has a shard group duration of %s, and this token may not change it; before anything is written, somebody who may should: %s",
 			b.Name, seconds(b.rule().ShardGroupDurationSeconds), e.updateCommand(b.ID)), nil
@@ -239,15 +245,32 @@ func (e *Exporter) prepare(ctx context.Context) error {
 	if err := e.applySettings(ctx); err != nil {
 		return err
 	}
+	return e.seeToBucket(ctx)
+}
+
+// bucketAgain is how long after a warning about the bucket its settings are looked at again.
+const bucketAgain = 10 * time.Minute
+
+// seeToBucket is EnsureBucket, and keeps its warning. As long as there is one it has to be called again, since somebody
+// may put the bucket right.
+func (e *Exporter) seeToBucket(ctx context.Context) error {
 	warning, err := e.EnsureBucket(ctx)
 	if err != nil {
 		return err
+	}
+	e.bucketAt = time.Time{}
+	if warning != "" {
+		e.bucketAt = e.now().Add(bucketAgain)
 	}
 	if warning != "" && warning != e.State().BucketWarning {
 		e.log.Error("bucket should be changed", "warning", warning)
 	}
 	e.update(func(s *State) { s.BucketWarning = warning })
 	return nil
+}
+
+func (e *Exporter) unreadWarning(err error) string {
+	return fmt.Sprintf("the settings of bucket %q cannot be seen to (%v); see that they are no retention and a shard group duration of 52w", e.options.Bucket, err)
 }
 
 func (e *Exporter) retentionWarning(b *bucket) string {

@@ -54,6 +54,11 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 		}
 		e.prepared = true
 	}
+	if !e.bucketAt.IsZero() && !e.now().Before(e.bucketAt) {
+		if err := e.seeToBucket(ctx); err != nil {
+			return 0, err
+		}
+	}
 	entries, err := e.take(ctx)
 	if err != nil {
 		return 0, err

@@ -109,6 +109,7 @@ type Exporter struct {
 	encoder encoder
 
 	prepared   bool            // settings and bucket have been looked at since start or the last pause
+	bucketAt   time.Time       // when the bucket's settings are looked at again; zero: they are right
 	failures   int             // temporary ones in a row
 	pauses     int             // answers in a row that need somebody
 	contact    time.Time       // last request that InfluxDB took

@@ -165,11 +165,12 @@ func message(kind string, body []byte) string {
 	return strings.Join(strings.Fields(clean(text, 512)), " ")
 }
 
-// retryAfter reads the header's two forms, seconds and date (RFC 9110, 10.2.3).
-// What is neither, or over, is 0.
+// retryAfter reads the header's two forms, seconds and date (RFC 9110, 10.2.3), up to maxRetryAfter. What is neither, or
+// over, is 0.
 func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	seconds, err := strconv.ParseUint(header, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // of a number that is larger it returns the largest
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if date, err := http.ParseTime(header); err == nil {
 		return min(max(date.Sub(now), 0), maxRetryAfter)

@@ -110,8 +110,8 @@ func TestRetriesForEverFromASecondToAMinute(t *testing.T) {
 func TestRetryAfterIsHonoured(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "soon": 0, "-5": 0, "1.5": 0, "0": 0, "17": 17 * time.Second, "86400": time.Hour,
-		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Mar 2026 11:00:00 GMT": 0, "Mon, 02 Mar 2026 12:00:00 GMT": time.Hour,
+		"": 0, "soon": 0, "-5": 0, "1.5": 0, "0": 0, "17": 17 * time.Second, "86400": time.Hour, "9999999999": time.Hour, "18446744073709551616": time.Hour,
+		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Mar 2026 11:00:00 GMT": 0, "Mon, 02 Mar 2026 12:00:00 GMT": time.Hour, "Fri, 31 Dec 9999 23:59:59 GMT": time.Hour,
 	} {
 		if got := influx.RetryAfter(header, now); got != want {
 			t.Errorf("%q: %v, want %v", header, got, want)
@@ -128,6 +128,67 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSettingsThatCannotBeRead has a server that takes writes and does not tell, or does not change, the settings of the
+// bucket. The points arrive all the same, and the warning is there until the settings are known.
+func TestSettingsThatCannotBeRead(t *testing.T) {
+	inJSON := http.Header{"Content-Type": {"application/json"}}
+	const short = `{"buckets":[{"id":"1","name":"spotify","retentionRules":[{"type":"expire","everySeconds":0,"shardGroupDurationSeconds":604800}]}]}`
+	type fault = func(*http.Request, string) (*http.Response, error)
+	onBuckets := func(method string, status int, body string) fault {
+		return func(req *http.Request, _ string) (*http.Response, error) {
+			if !strings.HasPrefix(req.URL.Path, "/api/v2/buckets") {
+				return nil, nil
+			}
+			if req.Method != method {
+				return answer(req, http.StatusOK, inJSON, short), nil
+			}
+			if status == 0 {
+				return nil, errors.New("connection reset by peer")
+			}
+			return answer(req, status, inJSON, body), nil
+		}
+	}
+	for name, fault := range map[string]fault{
+		"the look: 400":       onBuckets(http.MethodGet, 400, `{"code":"invalid","message":"oh"}`),
+		"the look: 422":       onBuckets(http.MethodGet, 422, ""),
+		"the look: 429":       onBuckets(http.MethodGet, 429, ""),
+		"the look: 500":       onBuckets(http.MethodGet, 500, `{"code":"internal error","message":"oh"}`),
+		"the look: 503":       onBuckets(http.MethodGet, 503, "<html>"),
+		"the look: no answer": onBuckets(http.MethodGet, 0, ""),
+		"the change: 403":     onBuckets(http.MethodPatch, 403, ""),
+		"the change: 503":     onBuckets(http.MethodPatch, 503, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, func(t *testing.T, j *journal.Journal) {
+				m := &memory{fault: fault}
+				e := inMemory(t, m, j)
+				drain(t, e)
+				if state := e.State(); m.listens() != 3 || !*state.Up || state.Paused != "" {
+					t.Errorf("%d listens, want 3; state %+v", m.listens(), state)
+				}
+				if e.State().BucketWarning == "" {
+					t.Error("no warning")
+				}
+				if strings.HasPrefix(name, "the look") {
+					m.fault = nil // the token may not see the bucket
+				} else {
+					m.fault = func(req *http.Request, _ string) (*http.Response, error) {
+						if !strings.HasPrefix(req.URL.Path, "/api/v2/buckets") {
+							return nil, nil
+						}
+						return answer(req, http.StatusOK, inJSON, strings.Replace(short, "604800", "31449600", 1)), nil
+					}
+				}
+				time.Sleep(11 * time.Minute)
+				drain(t, e)
+				if w := e.State().BucketWarning; w != "" {
+					t.Errorf("warning after it was put right: %s", w)
+				}
+			})
+		})
+	}
 }
 
 func TestWhatNeedsSomebodyPauses(t *testing.T) {
