@@ -31,7 +31,7 @@ bench-import: ## what an import costs: CPU against the floor of the same run, me
 .PHONY: bench-truth
 bench-truth: ## what is recorded against what was played: DAYS=60 or all, SKIP_DAYS=700 before, HISTORY=an extended history (zip, folder, json)
 	@report=$$(mktemp -d); trap 'rm -rf "$$report"' EXIT; status=0; \
-	DAYS=$(or $(DAYS),60) HISTORY=$(abspath $(HISTORY)) POLICIES=all TRUTH_REPORT=$$report/table \
+	TRUTH_DAYS=$(or $(DAYS),60) TRUTH_SKIP_DAYS=$(SKIP_DAYS) TRUTH_HISTORY=$(abspath $(HISTORY)) TRUTH_POLICIES=all TRUTH_REPORT=$$report/table \
 		$(GO) test -count=1 -timeout 0 -run '^TestTruth$$' ./collector >"$$report/log" 2>&1 || status=$$?; \
 	if test $$status != 0; then cat "$$report/log" >&2; fi; \
 	cat "$$report/table"; exit $$status

@@ -157,17 +157,16 @@ func TestAGapBehindPartOfAPage(t *testing.T) {
 	})
 }
 
-const recordedAnswers = "../../shared/data/api"
+// madeUp is where answers of Spotify are in every shape, none of which is of a real
+// listener.
+const madeUp = "spotify/testdata/"
 
-// answers are the recorded answers of an endpoint.
-func answers(t *testing.T, pattern string) map[string][]byte {
+// answers are those that the files of a pattern hold.
+func answers(t testing.TB, pattern string) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(recordedAnswers, pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(names) == 0 {
-		t.Skipf("the recorded answers are not in %s", recordedAnswers)
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no answers are in %s (%v)", pattern, err)
 	}
 	found := map[string][]byte{}
 	for _, name := range names {
@@ -182,10 +181,14 @@ func answers(t *testing.T, pattern string) map[string][]byte {
 	return found
 }
 
-// TestRecordedPages serves real pages and finds every play of them in the journal,
-// with all that was said of it.
-func TestRecordedPages(t *testing.T) {
-	for name, body := range answers(t, "recently_played_*.json") {
+func TestPagesOfEveryShape(t *testing.T) {
+	areRecorded(t, answers(t, madeUp+"recently_played*.json"))
+}
+
+// areRecorded serves pages and finds every play of them in the journal, with all that
+// was said of it.
+func areRecorded(t *testing.T, pages map[string][]byte) {
+	for name, body := range pages {
 		t.Run(name, func(t *testing.T) {
 			var page recordedPage
 			if err := json.Unmarshal(body, &page); err != nil {
@@ -226,12 +229,13 @@ func TestRecordedPages(t *testing.T) {
 	}
 }
 
-// TestTruncatedAnswers cuts every recorded answer at ten places, an hour each:
-// nothing of a cut page is recorded, and the whole one loses nothing afterwards.
 func TestTruncatedAnswers(t *testing.T) {
-	pages := answers(t, "recently_played_*.json")
-	players := answers(t, "*player_*.json")
-	delete(players, "player_available_devices.json") // of another endpoint
+	areCut(t, answers(t, madeUp+"recently_played*.json"), answers(t, madeUp+"player_*.json"))
+}
+
+// areCut cuts answers at ten places, an hour each: nothing of a cut page is recorded,
+// and the whole one loses nothing afterwards.
+func areCut(t *testing.T, pages, players map[string][]byte) {
 	test := func(name, endpoint string, body []byte) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -270,8 +274,8 @@ func TestTruncatedAnswers(t *testing.T) {
 // TestSwappedTypes gives every key that is read a value of another type, one after
 // the other: no row is recorded under two ends or twice, and none panics.
 func TestSwappedTypes(t *testing.T) {
-	page := answers(t, "recently_played_2024-10-06_limit20.json")["recently_played_2024-10-06_limit20.json"]
-	player := answers(t, "player_1.json")["player_1.json"]
+	page := answers(t, madeUp+"recently_played.json")["recently_played.json"]
+	player := answers(t, madeUp+"player_track.json")["player_track.json"]
 	swap := func(t *testing.T, body []byte, key string, value any) []byte {
 		var v any
 		if err := json.Unmarshal(body, &v); err != nil {
@@ -337,7 +341,7 @@ func TestSwappedTypes(t *testing.T) {
 				listed[p.EndedAt]++
 			}
 		}
-		if counts := slices.Sorted(maps.Values(listed)); len(listed) != 20 || counts[19] != 1 {
+		if counts := slices.Sorted(maps.Values(listed)); len(listed) != 8 || counts[7] != 1 {
 			t.Errorf("%d ends of plays are listed, at most %v at one time", len(listed), counts)
 		}
 	})

@@ -76,78 +76,73 @@ type recordedPlay struct {
 	}
 }
 
-// TestRecordedPagesBecomePoints serves real pages verbatim: every play of theirs is
-// one row and one point, with the end, all artists, ISRC and year that it had.
-func TestRecordedPagesBecomePoints(t *testing.T) {
-	folder := "../../shared/data/api"
-	if _, err := os.Stat(folder); err != nil {
-		t.Skipf("the recorded pages are not here: %v", err)
+// TestPagesBecomePoints serves pages of every shape verbatim.
+func TestPagesBecomePoints(t *testing.T) {
+	for name, body := range answers(t, madeUp+"recently_played_2*.json") {
+		becomesPoints(t, name, body, 4)
 	}
-	for name, want := range map[string]int{
-		"recently_played_2026-02-25_limit48.json": 48,
-		"recently_played_2024-10-06_limit20.json": 20,
-		"recently_played_2017-05-27_limit20.json": 20,
-	} {
-		t.Run(name, func(t *testing.T) {
-			body, err := os.ReadFile(filepath.Join(folder, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var page recordedPage
-			if err := json.Unmarshal(body, &page); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(t.TempDir(), "journal.db")
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.sim.Verbatim(spotifysim.EndpointRecentlyPlayed, body, 200)
-				j := w.journal()
-				w.run(j, time.Now().Add(3*time.Hour), collector.Options{})
-				if got := len(recorded(t, j)); got != want {
-					t.Errorf("%d plays in the journal, %d on the page", got, want)
-				}
-				takeOut(t, w, j, path)
-			})
-			points := drain(t, path)
-			if len(points) != want {
-				t.Fatalf("%d points, %d plays on the page", len(points), want)
-			}
-			items := page.Items
-			slices.SortStableFunc(items, func(a, b recordedPlay) int { return a.PlayedAt.Compare(b.PlayedAt) })
-			for i, item := range items {
-				point := points[i]
-				var artists []string
-				for _, a := range item.Track.Artists {
-					artists = append(artists, a.Name)
-				}
-				year, _ := strconv.Atoi(cmp.Or(strings.SplitN(item.Track.Album.ReleaseDate, "-", 2)[0], "0"))
-				for field, want := range map[string]any{
-					"track": item.Track.Name, "artist": artists[0], "artists": strings.Join(artists, "; "), "isrc": item.Track.ExternalIDs.ISRC,
-					"album": item.Track.Album.Name, "release_year": year, "kind": "track",
-				} {
-					if fmt.Sprint(point[field]) != fmt.Sprint(want) && !(want == "" && point[field] == nil) {
-						t.Errorf("%s of %s: %v, want %v", field, item.Track.Name, point[field], want)
-					}
-				}
-				if at, _ := point["_time"].(time.Time); !at.Truncate(time.Millisecond).Equal(item.PlayedAt.Truncate(time.Millisecond)) {
-					t.Errorf("%s ended at %v, its point is at %v", item.Track.Name, item.PlayedAt, at)
-				}
-			}
-		})
-	}
+	becomesPoints(t, "recently_played.json", answers(t, madeUp+"recently_played.json")["recently_played.json"], 8)
 }
 
-// TestTwentyRealDaysBecomePoints plays twenty days in virtual time and writes them
-// into a real InfluxDB: every play of 30 s and more is there once.
-func TestTwentyRealDaysBecomePoints(t *testing.T) {
+// becomesPoints serves a page verbatim: every play of it is one row and one point, with
+// the end, all artists, ISRC and year that it had.
+func becomesPoints(t *testing.T, name string, body []byte, want int) {
+	t.Run(name, func(t *testing.T) {
+		var page recordedPage
+		if err := json.Unmarshal(body, &page); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "journal.db")
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.Verbatim(spotifysim.EndpointRecentlyPlayed, body, 200)
+			j := w.journal()
+			w.run(j, time.Now().Add(3*time.Hour), collector.Options{})
+			if got := len(recorded(t, j)); got != want {
+				t.Errorf("%d plays in the journal, %d on the page", got, want)
+			}
+			takeOut(t, w, j, path)
+		})
+		points := drain(t, path)
+		if len(points) != want {
+			t.Fatalf("%d points, %d plays on the page", len(points), want)
+		}
+		items := page.Items
+		slices.SortStableFunc(items, func(a, b recordedPlay) int { return a.PlayedAt.Compare(b.PlayedAt) })
+		for i, item := range items {
+			point := points[i]
+			var artists []string
+			for _, a := range item.Track.Artists {
+				artists = append(artists, a.Name)
+			}
+			year, _ := strconv.Atoi(cmp.Or(strings.SplitN(item.Track.Album.ReleaseDate, "-", 2)[0], "0"))
+			for field, want := range map[string]any{
+				"track": item.Track.Name, "artist": artists[0], "artists": strings.Join(artists, "; "), "isrc": item.Track.ExternalIDs.ISRC,
+				"album": item.Track.Album.Name, "release_year": year, "kind": "track",
+			} {
+				if fmt.Sprint(point[field]) != fmt.Sprint(want) && !(want == "" && point[field] == nil) {
+					t.Errorf("%s of %s: %v, want %v", field, item.Track.Name, point[field], want)
+				}
+			}
+			if at, _ := point["_time"].(time.Time); !at.Truncate(time.Millisecond).Equal(item.PlayedAt.Truncate(time.Millisecond)) {
+				t.Errorf("%s ended at %v, its point is at %v", item.Track.Name, item.PlayedAt, at)
+			}
+		}
+	})
+}
+
+// TestTwentyDaysBecomePoints plays twenty generated days.
+func TestTwentyDaysBecomePoints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays twenty days: not in short runs")
 	}
-	history := "../../shared/data/extended/history_a_2013-2024_oldkeys.my_spotify_data.zip"
-	if _, err := os.Stat(history); err != nil {
-		t.Skipf("the history is not here: %v", err)
-	}
-	given := realDays(t, history, window{700, 20})
+	daysBecomePoints(t, generatedDays(20))
+}
+
+// daysBecomePoints plays days in virtual time and writes them into a real InfluxDB:
+// every play of 30 s and more is there once.
+func daysBecomePoints(t *testing.T, given []spotifysim.Given) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	var played []heard
 	synctest.Test(t, func(t *testing.T) {

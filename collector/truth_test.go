@@ -353,11 +353,11 @@ func abs(v int64) int64 {
 // window is which of the days with plays of a history are played.
 type window struct{ skip, days int }
 
-// windows are those that DAYS and SKIP_DAYS ask for, else two short ones, of which the
+// windows are those that TRUTH_DAYS and TRUTH_SKIP_DAYS ask for, else two short ones, of which the
 // second has pauses of more than ten minutes, in which Spotify ended a play or did not.
 func windows(t testing.TB) []window {
 	t.Helper()
-	days, skip := os.Getenv("DAYS"), os.Getenv("SKIP_DAYS")
+	days, skip := os.Getenv("TRUTH_DAYS"), os.Getenv("TRUTH_SKIP_DAYS")
 	switch {
 	case days == "" && skip == "" && testing.Short():
 		return []window{{700, 2}}
@@ -421,6 +421,9 @@ func realDays(t testing.TB, path string, w window) []spotifysim.Given {
 		item.URI = r.Item.URI
 		given = append(given, spotifysim.Given{Item: item, StartedAt: startOf(&r), EndedAt: r.EndedAt, MSPlayed: r.MSPlayed, ReasonStart: r.ReasonStart, ReasonEnd: r.ReasonEnd,
 			Shuffle: r.Shuffle != nil && *r.Shuffle, Offline: r.Offline != nil && *r.Offline})
+	}
+	if len(given) == 0 {
+		t.Fatalf("%s has no %d days with plays", path, w.skip+1)
 	}
 	return given
 }
@@ -653,38 +656,39 @@ func oldScript(w *world, until time.Time) []heard {
 	return records
 }
 
-// TestTruth plays real days (HISTORY, a file; else history A of ../shared/data;
-// else generated ones), and a scripted one behind them, and holds what is recorded
-// against what was played, for our policy and, with POLICIES=all, for two known ones
-// under the same rules. DAYS sets how many days with plays, or all, and SKIP_DAYS how
-// many to leave out before. The days have an outage of Spotify, a 429 of ten minutes
-// and, for ours, a restart.
+// TestTruth plays days (of the history in the file TRUTH_HISTORY, else generated ones),
+// and a scripted one behind them, and holds what is recorded against what was played,
+// for our policy and, with TRUTH_POLICIES=all, for two known ones under the same rules.
+// TRUTH_DAYS sets how many days with plays, or all, and TRUTH_SKIP_DAYS how many to
+// leave out before. The days have an outage of Spotify, a 429 of ten minutes and, for
+// ours, a restart.
 func TestTruth(t *testing.T) {
-	path := cmp.Or(os.Getenv("HISTORY"), "../../shared/data/extended/history_a_2013-2024_oldkeys.my_spotify_data.zip")
+	path := os.Getenv("TRUTH_HISTORY")
 	for _, w := range windows(t) {
-		var given []spotifysim.Given
-		if _, err := os.Stat(path); err == nil {
-			if given = realDays(t, path, w); len(given) == 0 {
-				t.Fatalf("%s has no %d days with plays", path, w.skip+1)
-			}
+		if path != "" {
+			holdDays(t, realDays(t, path, w), w.days)
 		} else {
-			t.Logf("%v: the days are generated ones", err)
+			holdDays(t, generatedDays(w.days), w.days)
 		}
-		holdDays(t, given, w.days)
 	}
+}
+
+// generatedDays are days of a listener who never was, a year at most.
+func generatedDays(days int) []spotifysim.Given {
+	return spotifysim.GenerateDays(1, time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), min(days, 365), spotifysim.Habits{})
 }
 
 // holdDays holds what is recorded of given days against what was played.
 func holdDays(t *testing.T, given []spotifysim.Given, days int) {
 	policies := []policy{{"spotify-exporter", ours}}
-	if os.Getenv("POLICIES") == "all" {
+	if os.Getenv("TRUTH_POLICIES") == "all" {
 		policies = append(policies, policy{"recently-played every 120 s", listOnly}, policy{"the old script", oldScript})
 	}
 	var scores []score
 	defer func() { writeReport(t, scores) }() // a bubble that has failed ends the test
 	for _, p := range policies {
 		synctest.Test(t, func(t *testing.T) {
-			scores = append(scores, runPolicy(t, p, given, days))
+			scores = append(scores, runPolicy(t, p, given))
 		})
 	}
 	s := scores[0]
@@ -782,10 +786,7 @@ func (w *world) script(day time.Time) time.Time {
 	return at.After(12 * time.Hour).Offline(false).Time()
 }
 
-func runPolicy(t *testing.T, p policy, given []spotifysim.Given, days int) score {
-	if len(given) == 0 {
-		given = spotifysim.GenerateDays(1, time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), min(days, 365), spotifysim.Habits{})
-	}
+func runPolicy(t *testing.T, p policy, given []spotifysim.Given) score {
 	first := given[0].EndedAt
 	if first.IsZero() {
 		first = given[0].StartedAt
