@@ -25,8 +25,8 @@ bench: ## run all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 .PHONY: bench-import
-bench-import: ## what an import costs: CPU against the floor of the same run, memory, and how right it is
-	IMPORT_ROWS=20000,100000,1000000/300000 $(GO) test -run '^$$' -bench 'Import$$' -benchtime 1x -timeout 60m ./cmd/spotify-exporter
+bench-import: ## what an import costs: CPU against the floor of the same run, memory, and how right it is; HISTORY=an extended history (zip) as well
+	IMPORT_HISTORY=$(abspath $(HISTORY)) IMPORT_ROWS=20000,100000,1000000/300000 $(GO) test -run '^$$' -bench 'Import$$' -benchtime 1x -timeout 60m ./cmd/spotify-exporter
 
 .PHONY: bench-truth
 bench-truth: ## what is recorded against what was played: DAYS=60 or all, SKIP_DAYS=700 before, HISTORY=an extended history (zip, folder, json)

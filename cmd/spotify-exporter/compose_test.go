@@ -302,8 +302,13 @@ func TestComposeConfiguration(t *testing.T) {
 		for name, value := range example {
 			t.Setenv(name, value)
 		}
+		container := t.TempDir() // whose files this machine may have, too
 		for name, value := range service.Environment {
-			t.Setenv(name, *value)
+			if filepath.IsAbs(*value) {
+				t.Setenv(name, filepath.Join(container, *value))
+			} else {
+				t.Setenv(name, *value)
+			}
 		}
 		env, err := readEnvironment()
 		if err != nil {

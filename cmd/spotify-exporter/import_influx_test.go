@@ -7,11 +7,13 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/history/historytest"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
@@ -48,34 +50,30 @@ func yearsIn(t *testing.T, server *influxtest.Server, bucket string) map[int]yea
 }
 
 func TestImportArrivesInInfluxDB(t *testing.T) {
-	needs(t, historyA)
+	path := filepath.Join(t.TempDir(), "my_spotify_data.zip")
+	listening := historytest.New(historytest.Options{Rows: 20_000, Seed: 3})
+	writeZip(t, path, listening.WriteExtended)
+	want := make(map[int]year)
+	for p := range listening.Plays() {
+		if p.Kind != "unknown" && !p.Incognito {
+			y := want[p.EndedAt.Year()]
+			want[p.EndedAt.Year()] = year{y.listens + 1, y.hours + float64(p.MSPlayed)/3_600_000}
+		}
+	}
+	arrivesInInfluxDB(t, path, want)
+}
+
+// arrivesInInfluxDB imports a history of 2013 to 2024, finds in InfluxDB what its years
+// are to have, and takes it back.
+func arrivesInInfluxDB(t *testing.T, export string, want map[int]year) {
 	influxtest.Require2(t)
 	server := influxtest.New(t)
 	setEnvironment(t, nil)
 	bucket := useInflux(t, server)
-	if _, errs := command(t, exitDone, "import", "--wait", historyA); !strings.Contains(errs, "InfluxDB has everything.") {
+	if _, errs := command(t, exitDone, "import", "--wait", export); !strings.Contains(errs, "InfluxDB has everything.") {
 		t.Errorf("--wait: %s", errs)
 	}
 
-	// What the raw JSON says, of rows with an item, not incognito, exact duplicates
-	// once; a play of the old years ended at its start and ms_played if ts is more
-	// than a minute later.
-	want := make(map[int]year)
-	for _, row := range rawRows(t, historyA) {
-		ended, err := time.Parse(time.RFC3339, row.TS)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if started := time.UnixMilli(row.Offline); row.Offline > 1e11 && ended.Sub(started) < 30*24*time.Hour {
-			if played := started.Add(time.Duration(row.MSPlayed) * time.Millisecond); ended.Sub(played) > time.Minute {
-				ended = played
-			}
-		}
-		if row.uri() != "" && !row.Incognito {
-			y := want[ended.UTC().Year()]
-			want[ended.UTC().Year()] = year{y.listens + 1, y.hours + float64(row.MSPlayed)/3_600_000}
-		}
-	}
 	got := yearsIn(t, server, bucket)
 	for y := 2013; y <= 2024; y++ {
 		if got[y].listens != want[y].listens || math.Abs(got[y].hours-want[y].hours) > 1e-6 {

@@ -25,21 +25,6 @@ import (
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
-// Real exports, if they are there.
-const (
-	exports     = "../../../shared/data/"
-	historyA    = exports + "extended/history_a_2013-2024_oldkeys.my_spotify_data.zip"
-	accountData = exports + "account/account_2024-2025.my_spotify_data.zip"
-)
-
-// needs skips a test if an export is not there.
-func needs(t *testing.T, export string) {
-	t.Helper()
-	if _, err := os.Stat(export); err != nil {
-		t.Skipf("the export %s is not on this machine", export)
-	}
-}
-
 // runImport imports with --json and returns the balance sheet, which is to add up,
 // and what was written for people.
 func runImport(t *testing.T, args ...string) (balance, string) {
@@ -141,48 +126,62 @@ func generated(t *testing.T, rows int) (string, historytest.Truth) {
 	return path, writeZip(t, path, historytest.New(historytest.Options{Rows: rows, Seed: 1}).WriteExtended)
 }
 
-func TestImportOfHistoryA(t *testing.T) {
-	needs(t, historyA)
+// TestImportTwiceAndUndo imports a history of which some plays were recorded live.
+func TestImportTwiceAndUndo(t *testing.T) {
 	setEnvironment(t, nil)
-	// Some plays of 2024 have been recorded live; one is in no export.
-	rows := rawRows(t, historyA)
+	path := filepath.Join(t.TempDir(), "my_spotify_data.zip")
+	listening := historytest.New(historytest.Options{Rows: 12_000, Seed: 1, OldKeys: true})
+	truth := writeZip(t, path, listening.WriteExtended)
 	var live []journal.Report
-	for _, row := range rows[len(rows)-2_000:] {
-		if ended, err := time.Parse(time.RFC3339, row.TS); err == nil && row.TrackURI != nil && row.MSPlayed > 60_000 && ended.Year() == 2024 {
-			live = append(live, journal.Report{Witness: journal.RecentlyPlayed, MSPlayed: -1, EndedAt: ended.Add(345 * time.Millisecond),
-				Item: journal.Item{Kind: journal.Track, URI: *row.TrackURI, Name: row.Track, Artists: []journal.Artist{{Name: row.Artist}}, DurationMS: 300_000}})
+	for p := range listening.Plays() {
+		if p.Kind == "track" && p.MSPlayed > 60_000 && p.EndedAt.Year() == 2024 {
+			live = append(live, listedLive(p.URI, p.Name, p.Artist, p.EndedAt))
 		}
 	}
-	record(t, "me", journal.Witnessed{Reports: append(live, oddPlays().Reports...)})
+	if len(live) < 100 || truth.Duplicates == 0 {
+		t.Fatalf("%d plays were recorded live, %d are twice in the export", len(live), truth.Duplicates)
+	}
+	sheet := importedTwiceAndUndone(t, path, live, truth)
+	if say := fmt.Sprintf("Rows that do not say what was played (removed titles, local files): %d.", truth.Kinds["unknown"]); !strings.Contains(sheet, say) {
+		t.Errorf("the balance sheet does not say %q:\n%s", say, sheet)
+	}
+}
+
+// listedLive is what Spotify's list of the last plays said of a track, which no export has
+// to the ms.
+func listedLive(uri, name, artist string, ended time.Time) journal.Report {
+	return journal.Report{Witness: journal.RecentlyPlayed, MSPlayed: -1, EndedAt: ended,
+		Item: journal.Item{Kind: journal.Track, URI: uri, Name: name, Artists: []journal.Artist{{Name: artist}}, DurationMS: 300_000}}
+}
+
+// importedTwiceAndUndone imports an export twice beside plays that were recorded live, and
+// takes both imports back. It returns the first one's balance sheet.
+func importedTwiceAndUndone(t *testing.T, export string, live []journal.Report, truth historytest.Truth) string {
+	t.Helper()
+	record(t, "me", journal.Witnessed{Reports: append(live, oddPlays().Reports...)}) // the odd ones are in no export
 	before := state(t)
 
-	first, sheet := runImport(t, historyA)
-	want := balance{Rows: 41_418, Stored: 41_335 - len(live), Upgraded: len(live), Duplicates: 83,
-		MSIn: 6_475_518_158, MSStored: first.MSStored, MSNotStored: first.MSNotStored}
-	if len(live) < 500 || first.Rows != want.Rows || first.Stored != want.Stored || first.Upgraded != want.Upgraded || first.Known != 0 || first.Duplicates != 83 || len(first.NotStored) > 0 {
-		t.Errorf("balance %+v, want %+v", first, want)
+	first, sheet := runImport(t, export)
+	notStored := make(map[string]int)
+	for reason, n := range first.NotStored {
+		notStored[string(reason)] = n
 	}
-	var hours int64
-	for _, row := range rows {
-		hours += row.MSPlayed
+	if first.Rows != truth.Rows || first.Stored != truth.Plays-len(live) || first.Upgraded != len(live) || first.Known != 0 ||
+		first.Duplicates != truth.Duplicates || !maps.Equal(notStored, truth.NotStored) {
+		t.Errorf("balance %+v, want %+v, of which %d plays were recorded live", first, truth, len(live))
 	}
-	if first.MSStored != hours || first.MSIn-first.MSNotStored != hours {
-		t.Errorf("%d ms stored, %d are in the rows, each once", first.MSStored, hours)
+	if first.MSStored != truth.MSPlayed {
+		t.Errorf("%d ms stored, %d are in the rows, each once", first.MSStored, truth.MSPlayed)
 	}
-	if *first.First != "2013-04-16T06:56:15.000Z" || *first.Batch != 1 {
+	if *first.First != truth.First.Format("2006-01-02T15:04:05.000Z") || *first.Batch != 1 {
 		t.Errorf("first play %s, batch %d", *first.First, *first.Batch)
 	}
-	for _, say := range []string{"Rows that do not say what was played (removed titles, local files): 138.", "16,581  Spotify Extended Streaming History/Streaming_History_Audio_2013-2020_0.json (extended history)", "41,418"} {
-		if !strings.Contains(sheet, say) {
-			t.Errorf("the balance sheet does not say %q:\n%s", say, sheet)
-		}
-	}
-	if out, _ := command(t, exitDone, "plays", "--format", "jsonl"); strings.Count(out, "\n") != 41_335+len(oddTitles) {
+	if out, _ := command(t, exitDone, "plays", "--format", "jsonl"); strings.Count(out, "\n") != truth.Plays+len(oddTitles) {
 		t.Errorf("%d plays", strings.Count(out, "\n"))
 	}
 
-	second, _ := runImport(t, historyA)
-	if second.Stored != 0 || second.Upgraded != 0 || second.Known != 41_335 || second.Duplicates != 83 {
+	second, _ := runImport(t, export)
+	if second.Stored != 0 || second.Upgraded != 0 || second.Known != truth.Plays || second.Duplicates != truth.Duplicates {
 		t.Errorf("second import: %+v", second)
 	}
 	for _, batch := range []string{"2", "1"} {
@@ -192,26 +191,45 @@ func TestImportOfHistoryA(t *testing.T) {
 		t.Errorf("undo leaves a journal of %d bytes, before it were %d", len(after), len(before))
 	}
 	list, _ := command(t, exitDone, "import", "--list")
-	if strings.Count(list, "undone") != 2 || !strings.Contains(list, filepath.Base(historyA)) {
+	if strings.Count(list, "undone") != 2 || !strings.Contains(list, filepath.Base(export)) {
 		t.Errorf("--list:\n%s", list)
 	}
 	if _, errs := command(t, exitFailed, "import", "--undo", "1"); !strings.Contains(errs, "no such import, or undone already: see import --list") {
 		t.Errorf("undone twice: %s", errs)
 	}
+	return sheet
 }
 
+// samples are exports of every generation, which are not of a real listener.
+const samples = "../../collector/history/testdata/extended_*.json"
+
 func TestImportOfSamples(t *testing.T) {
-	needs(t, historyA)
-	for _, sample := range []string{"a_oldkeys", "b_newkeys", "c_newkeys_podcasts"} {
+	importSamples(t, samples)
+}
+
+// importSamples imports files one by one: every row of theirs is a play.
+func importSamples(t *testing.T, pattern string) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) != 3 {
+		t.Fatalf("%d files are %s, want 3 (%v)", len(paths), pattern, err)
+	}
+	for _, path := range paths {
 		setEnvironment(t, nil)
-		path := exports + "extended/sample_" + sample + ".json"
-		rows := decodeRows(t, path)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []rawRow
+		if err := json.Unmarshal(content, &rows); err != nil {
+			t.Fatal(err)
+		}
 		got, sheet := runImport(t, path)
 		if got.Rows != len(rows) || got.Stored+got.Duplicates+got.Known != len(rows) || got.Stored < len(rows)*9/10 || len(got.NotStored) > 0 {
-			t.Errorf("%s of %d rows: %+v\n%s", sample, len(rows), got, sheet)
+			t.Errorf("%s of %d rows: %+v\n%s", path, len(rows), got, sheet)
 		}
 		if strings.Contains(sheet, "Keys that were passed over") {
-			t.Errorf("%s has keys that are not known:\n%s", sample, sheet)
+			t.Errorf("%s has keys that are not known:\n%s", path, sheet)
 		}
 	}
 }
@@ -266,25 +284,6 @@ func withoutAuthors(plays []string) []string {
 		}
 	}
 	return left
-}
-
-func TestImportOfRealAccountData(t *testing.T) {
-	needs(t, accountData)
-	setEnvironment(t, nil)
-	runImport(t, historyA)
-	// It is another person's: the guard finds out, since it overlaps.
-	before := state(t)
-	_, errs := command(t, exitFailed, "import", accountData)
-	if !strings.Contains(errs, `the history of another person than "me"`) || !strings.Contains(errs, "--force") || state(t) != before {
-		t.Errorf("another person's export: %s", errs)
-	}
-	got, _ := runImport(t, "--account", "other", accountData)
-	if got.Rows != 29_912 || got.Stored != 29_912 {
-		t.Errorf("account data: %+v", got)
-	}
-	if _, errs := command(t, exitUsage, "import", accountData); !strings.Contains(errs, "--account: needed, to say whose history it is: me, other") {
-		t.Errorf("with two accounts: %s", errs)
-	}
 }
 
 func TestImportAccount(t *testing.T) {
@@ -839,19 +838,6 @@ func rawRows(t testing.TB, export string) []rawRow {
 				rows = append(rows, row)
 			}
 		}
-	}
-	return rows
-}
-
-func decodeRows(t *testing.T, file string) []rawRow {
-	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []rawRow
-	if err := json.Unmarshal(content, &rows); err != nil {
-		t.Fatal(err)
 	}
 	return rows
 }

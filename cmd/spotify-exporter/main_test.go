@@ -25,6 +25,7 @@ const childClock = "SPOTIFY-EXPORTER-TEST-CLOCK"
 func TestMain(m *testing.M) {
 	value, isChild := os.LookupEnv(childClock)
 	if !isChild {
+		clearEnvironment()
 		os.Exit(m.Run())
 	}
 	var moment, shown int64
@@ -38,6 +39,22 @@ func TestMain(m *testing.M) {
 	defer stop()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, clock: clock.New(time.Unix(0, shown).Add(elapsed), speed)}
 	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// clearEnvironment leaves the tests what they need to find programs, caches and each other. What else is set where they
+// run would change what the program does: its configuration, the time zone, the language, the terminal.
+func clearEnvironment() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		switch name {
+		case "PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "CI", "IMPORT_ROWS", "IMPORT_HISTORY":
+		default:
+			if !strings.HasPrefix(name, "GO") && !strings.HasPrefix(name, "CGO_") && !strings.HasPrefix(name, "INFLUXD") &&
+				!strings.HasPrefix(name, "INFLUXTEST_") && !strings.HasPrefix(name, "PROMTEST_") {
+				os.Unsetenv(name)
+			}
+		}
+	}
 }
 
 // setEnvironment makes vars all that this program is configured with, and a fresh
