@@ -67,7 +67,7 @@ type environment struct {
 // set in the same file, so that this program sees them, too.
 type stackEnvironment struct {
 	Image            string `envconfig:"SPOTIFY_EXPORTER_IMAGE" help:"image of spotify-exporter; if empty, it is built from this folder"`
-	GrafanaPort      string `envconfig:"GRAFANA_PORT" default:"3000" help:"port of this machine on which Grafana is; 127.0.0.1:3000 for this machine alone"`
+	GrafanaPort      string `envconfig:"GRAFANA_PORT" default:"127.0.0.1:3000" help:"address and port of this machine on which Grafana is; 3000 for everybody in the network, whom a firewall of this machine may not keep out"`
 	GrafanaRootURL   string `envconfig:"GRAFANA_ROOT_URL" default:"http://localhost:3000/" help:"address at which people see Grafana"`
 	GrafanaEmbedding string `envconfig:"GRAFANA_EMBEDDING" default:"false" help:"whether other sites may show Grafana's pages in a frame: true or false"`
 	GrafanaTimezone  string `envconfig:"GRAFANA_TIMEZONE" default:"browser" help:"time zone of the axes in Grafana, such as Europe/Berlin; days break where the listener lives, whatever it is"`
