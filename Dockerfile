@@ -13,9 +13,11 @@ ARG TARGETOS TARGETARCH
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=auto -ldflags="-s -w" -o /out/spotify-exporter ./cmd/spotify-exporter
-# Folders that volumes take their owner from: journal and logins, what setup hands over, what it keeps.
-RUN mkdir -p /out/folders/data /out/folders/run/spotify /out/folders/setup /out/folders/tmp && \
-    chmod 0700 /out/folders/data /out/folders/setup && chmod 1777 /out/folders/tmp
+# Volumes take owner and mode from these folders of the image: /data has journal and logins; in the others setup, whose
+# user is 65531, leaves the tokens of the exporter (group 65532), those of Grafana (group 472), and its own.
+RUN mkdir -p /out/exporter/data /out/exporter/tmp /out/tokens/run/spotify /out/grafana/run/grafana /out/operator/setup && \
+    chmod 0700 /out/exporter/data /out/operator/setup && chmod 1777 /out/exporter/tmp && \
+    chmod 0750 /out/tokens/run/spotify /out/grafana/run/grafana
 
 FROM scratch
 ARG VERSION=unknown REVISION=unknown
@@ -29,7 +31,10 @@ LABEL org.opencontainers.image.title="spotify-exporter" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/spotify-exporter /usr/bin/
-COPY --from=build --chown=65532:65532 /out/folders/ /
+COPY --from=build --chown=65532:65532 /out/exporter/ /
+COPY --from=build --chown=65531:65532 /out/tokens/ /
+COPY --from=build --chown=65531:472 /out/grafana/ /
+COPY --from=build --chown=65531:65531 /out/operator/ /
 ENV PATH=/usr/bin DATA_DIR=/data
 VOLUME ["/data"]
 EXPOSE 10178

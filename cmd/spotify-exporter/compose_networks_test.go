@@ -22,6 +22,7 @@ var reachable = map[string][]string{
 	"spotify-exporter": {"alertmanager", "grafana", "influxdb", "prometheus"},
 	"setup":            {"grafana", "influxdb", "prometheus", "spotify-exporter"},
 	"setup-grafana":    {"grafana", "influxdb", "prometheus", "spotify-exporter"},
+	"hand-over":        nil,
 	"influxdb":         {"grafana", "prometheus", "spotify-exporter"},
 	"prometheus":       {"alertmanager", "grafana", "influxdb", "spotify-exporter"},
 	"alertmanager":     {"grafana", "spotify-exporter"},
@@ -29,6 +30,7 @@ var reachable = map[string][]string{
 
 	"demo":              {"demo-grafana", "demo-influxdb", "demo-prometheus"},
 	"demo-setup":        {"demo", "demo-grafana", "demo-influxdb", "demo-prometheus"},
+	"demo-hand-over":    nil,
 	"demo-influxdb":     {"demo", "demo-grafana", "demo-prometheus"},
 	"demo-prometheus":   {"demo", "demo-alertmanager", "demo-grafana", "demo-influxdb"},
 	"demo-alertmanager": {"demo-grafana"},

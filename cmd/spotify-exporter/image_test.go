@@ -189,11 +189,5 @@ func TestImageBuild(t *testing.T) {
 		if err != nil || strings.Contains(string(version), "unknown") || strings.Contains(string(version), "dirty") {
 			t.Errorf("version: %q (%v)", version, err)
 		}
-		for folder, mode := range map[string]fs.FileMode{"data": 0o700, "setup": 0o700, "run/spotify": 0o755, "tmp": 0o777 | fs.ModeSticky} {
-			info, err := os.Stat(filepath.Join(out, "folders", folder))
-			if err != nil || info.Mode() != fs.ModeDir|mode {
-				t.Errorf("folder %s: %v, want mode %v (%v)", folder, info, mode, err)
-			}
-		}
 	}
 }

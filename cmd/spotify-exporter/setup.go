@@ -18,10 +18,14 @@ import (
 )
 
 type setupCommand struct {
-	To            string `required:"" placeholder:"DIR" help:"Folder for the files with the tokens."`
-	OperatorToken string `placeholder:"FILE" help:"File with a token of InfluxDB that may do everything, which is made for a new server (default: influx-operator-token in DIR)."`
-	Grafana       string `placeholder:"URL" help:"Make a token for snapshot, too, in the Grafana at this address."`
-	GrafanaGroup  int    `placeholder:"GID" help:"Group that may read the files for Grafana; in its image that is 472."`
+	To            string   `required:"" placeholder:"DIR" help:"Folder for the files with the exporter's tokens."`
+	Group         int      `placeholder:"GID" help:"Group that may read the exporter's files."`
+	OperatorToken string   `placeholder:"FILE" help:"File with a token of InfluxDB that may do everything, which is made for a new server (default: influx-operator-token in DIR)."`
+	GrafanaTo     string   `placeholder:"DIR" help:"Folder for Grafana's files (default: that of --to)."`
+	GrafanaGroup  int      `placeholder:"GID" help:"Group that may read Grafana's files; in its image that is 472."`
+	Grafana       string   `placeholder:"URL" help:"Make a token for snapshot, too, in the Grafana at this address."`
+	Snapshots     string   `placeholder:"INTERVAL" help:"With --grafana: SNAPSHOT_INTERVAL of run. With never no token for snapshot is made, and the one that is there is revoked."`
+	MoveFrom      []string `placeholder:"DIR" help:"Folders that an older version has left its files in: they are moved to where they belong now."`
 }
 
 // The files of setup, in the order in which they are made.
@@ -35,14 +39,34 @@ const (
 	grafanaTokenFile       = "grafana-token"          // publishes snapshots
 )
 
+// setupFiles are all files of setup.
+var setupFiles = []string{
+	grafanaPasswordFile, grafanaKeyFile, influxOperatorFile, influxPasswordFile, influxTokenFile, grafanaInfluxTokenFile, grafanaTokenFile,
+}
+
+// place returns where a file of setup is, and the group that may read it beside the
+// user of setup; 0: none.
+func (c *setupCommand) place(file string) (path string, group int) {
+	switch file {
+	case influxOperatorFile:
+		return c.OperatorToken, 0
+	case influxPasswordFile:
+		return filepath.Join(filepath.Dir(c.OperatorToken), file), 0
+	case grafanaPasswordFile, grafanaKeyFile, grafanaInfluxTokenFile:
+		return filepath.Join(c.GrafanaTo, file), c.GrafanaGroup
+	default:
+		return filepath.Join(c.To, file), c.Group
+	}
+}
+
 // adminUser is the first user of InfluxDB and Grafana.
 const adminUser = "admin"
 
 // Run prepares InfluxDB, and the secrets that Grafana starts with. Whatever is
 // there and right stays as it is, so that it may be run at every start.
 func (c *setupCommand) Run(ctx context.Context, p *program) error {
-	if c.GrafanaGroup < 0 {
-		return usageError{fmt.Errorf("--grafana-group: must be the id of a group (got %d)", c.GrafanaGroup)}
+	if group := min(c.Group, c.GrafanaGroup); group < 0 {
+		return usageError{fmt.Errorf("--group, --grafana-group: must be the id of a group (got %d)", group)}
 	}
 	if c.Grafana != "" {
 		if _, err := server("--grafana", c.Grafana, "/api"); err != nil {
@@ -50,6 +74,7 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 		}
 	}
 	c.OperatorToken = cmp.Or(c.OperatorToken, filepath.Join(c.To, influxOperatorFile))
+	c.GrafanaTo = cmp.Or(c.GrafanaTo, c.To)
 	env, err := readEnvironment()
 	if err != nil {
 		return err
@@ -57,17 +82,27 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 	if mistakes := env.withoutFaulty(env.checkSetup); len(mistakes) > 0 {
 		return usageError{errors.Join(mistakes...)}
 	}
-	if err := os.MkdirAll(c.To, 0o755); err != nil { // Grafana goes through it
-		return fmt.Errorf("make the folder for the tokens: %w", err)
+	for _, dir := range []string{c.To, c.GrafanaTo} {
+		if err := os.MkdirAll(dir, 0o755); err != nil { // files have owners and modes of their own
+			return fmt.Errorf("make the folder for the tokens: %w", err)
+		}
 	}
 	s := &setup{setupCommand: c, check: check{out: p.stdout}, env: env}
+	if err := s.move(); err != nil {
+		return err
+	}
 	if err := s.grafanaSecrets(); err != nil {
 		return err
 	}
-	if err := s.influx(ctx); err != nil || c.Grafana == "" {
+	if err := s.influx(ctx); err != nil {
 		return err
 	}
-	return s.grafana(ctx)
+	if c.Grafana != "" {
+		if err := s.grafana(ctx); err != nil {
+			return err
+		}
+	}
+	return s.settings()
 }
 
 // checkSetup tells what setup misses in the environment.
@@ -93,18 +128,81 @@ type setup struct {
 	env environment
 }
 
+// move takes over the files of an older version, which had fewer folders with more
+// readers. A file leaves the old folder when the new one is on disk: a move that
+// broke off goes on the next time.
+func (s *setup) move() error {
+	for _, dir := range s.MoveFrom {
+		for _, file := range setupFiles {
+			if err := s.moveFile(filepath.Join(dir, file), file); err != nil {
+				return err
+			}
+		}
+		unfinished, err := filepath.Glob(filepath.Join(dir, unfinishedFiles))
+		if err != nil {
+			return fmt.Errorf("--move-from: %w", err)
+		}
+		for _, path := range unfinished {
+			if err := removeSecret(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *setup) moveFile(old, file string) error {
+	secret, err := readSecret(old)
+	if err != nil || secret == "" {
+		return err
+	}
+	path, group := s.place(file)
+	if isSameFile(old, path) {
+		return nil
+	}
+	current, err := readSecret(path)
+	if err != nil {
+		return err
+	}
+	switch current {
+	case "":
+		if err := writeSecret(path, secret, group); err != nil {
+			return err
+		}
+	case secret: // a move that broke off
+	default:
+		s.warning("secrets", old+" is not what is in use: "+path, "remove it, nobody needs it")
+		return nil
+	}
+	if err := removeSecret(old); err != nil {
+		return err
+	}
+	s.ok("secrets", old+" is now "+path)
+	return nil
+}
+
+// isSameFile reports whether two paths lead to one file.
+func isSameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
 // grafanaSecrets makes what Grafana must have before its first start and keep.
 func (s *setup) grafanaSecrets() error {
 	for _, secret := range []struct{ file, what string }{
 		{grafanaPasswordFile, "password of its user " + adminUser + " from its first start on"},
 		{grafanaKeyFile, "key of the secrets in its database, likewise"},
 	} {
-		path := filepath.Join(s.To, secret.file)
+		path, group := s.place(secret.file)
 		content, err := readSecret(path)
 		if err != nil {
 			return err
 		}
-		if err := writeSecret(path, cmp.Or(content, newSecret()), s.GrafanaGroup); err != nil {
+		if err := writeSecret(path, cmp.Or(content, newSecret()), group); err != nil {
 			return err
 		}
 		s.ok("Grafana", secret.what+": "+path)
@@ -147,9 +245,9 @@ func (s *setup) influx(ctx context.Context) error {
 		s.warning("InfluxDB", warning, "")
 	}
 	for _, t := range []token{
-		{"InfluxDB", influxTokenFile, "INFLUX_TOKEN_FILE, may read and write it", "run takes the new one within minutes", 0,
+		{"InfluxDB", influxTokenFile, "INFLUX_TOKEN_FILE, may read and write it", "run takes the new one within minutes",
 			operator.Issuer(influx.Read|influx.Write, "spotify-exporter: read and write bucket "+s.env.InfluxBucket)},
-		{"InfluxDB", grafanaInfluxTokenFile, "for Grafana, may read it", "start Grafana again", s.GrafanaGroup,
+		{"InfluxDB", grafanaInfluxTokenFile, "for Grafana, may read it", "start Grafana again",
 			operator.Issuer(influx.Read, "Grafana for spotify-exporter: read bucket "+s.env.InfluxBucket)},
 	} {
 		if err := s.issue(ctx, t); err != nil {
@@ -162,7 +260,7 @@ func (s *setup) influx(ctx context.Context) error {
 // onboard makes the first user. Its password and its token are on disk before, so
 // that they are known even if nobody hears the answer.
 func (s *setup) onboard(ctx context.Context, operator *influx.Operator, token string) error {
-	path := filepath.Join(filepath.Dir(s.OperatorToken), influxPasswordFile)
+	path, _ := s.place(influxPasswordFile)
 	password, err := readSecret(path)
 	if err != nil {
 		return err
@@ -195,7 +293,17 @@ func (s *setup) explain(err error) error {
 
 // grafana makes the token that snapshot needs.
 func (s *setup) grafana(ctx context.Context) error {
-	password, err := readSecret(filepath.Join(s.To, grafanaPasswordFile))
+	path, _ := s.place(grafanaTokenFile)
+	current, err := readSecret(path)
+	if err != nil {
+		return err
+	}
+	if s.Snapshots == noSnapshots && current == "" {
+		s.ok("Grafana", "no token for snapshots is made: SNAPSHOT_INTERVAL is not set")
+		return nil
+	}
+	passwordPath, _ := s.place(grafanaPasswordFile)
+	password, err := readSecret(passwordPath)
 	if err != nil {
 		return err
 	}
@@ -203,28 +311,48 @@ func (s *setup) grafana(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "run takes the new one when it publishes next", 0, issuer}
+	if s.Snapshots == noSnapshots {
+		return s.revokeSnapshots(ctx, issuer, path)
+	}
+	t := token{"Grafana", grafanaTokenFile, "GRAFANA_TOKEN_FILE, may publish snapshots", "run takes the new one when it publishes next", issuer}
 	err = s.issue(ctx, t)
 	if !errors.Is(err, grafana.ErrPassword) {
 		return err
 	}
 	// Somebody has changed it, which is no harm as long as the token is good.
-	path := filepath.Join(s.To, t.file)
-	if current, _ := readSecret(path); current != "" {
+	if current != "" {
 		if known, _ := issuer.Allows(ctx, current); known {
 			s.ok("Grafana", "token "+t.what+": "+path)
 			return nil
 		}
 	}
 	return fmt.Errorf("log in to Grafana as %s: %w: put the right one into %s, or a token of a service account with the role Editor into %s",
-		adminUser, err, filepath.Join(s.To, grafanaPasswordFile), path)
+		adminUser, err, passwordPath, path)
+}
+
+// noSnapshots is --snapshots where none are published.
+const noSnapshots = "never"
+
+// revokeSnapshots revokes the token for snapshots and removes its file.
+func (s *setup) revokeSnapshots(ctx context.Context, issuer issuer, path string) error {
+	ids, err := issuer.Issued(ctx)
+	if err == nil {
+		err = issuer.Revoke(ctx, ids)
+	}
+	if err != nil {
+		return fmt.Errorf("revoke the token for snapshots, since SNAPSHOT_INTERVAL is not set: %w", err)
+	}
+	if err := removeSecret(path); err != nil {
+		return err
+	}
+	s.ok("Grafana", "the token for snapshots is revoked: SNAPSHOT_INTERVAL is not set")
+	return nil
 }
 
 // token is a token as it should be.
 type token struct {
 	subject, file, what string
 	replaced            string // what a new one in the place of another asks for
-	group               int    // that may read the file; 0: none
 	issuer              issuer
 }
 
@@ -243,7 +371,7 @@ type issuer interface {
 // once: one whose file is lost, or that was made by a setup that broke off then, is
 // revoked as soon as the new one is on disk.
 func (s *setup) issue(ctx context.Context, t token) error {
-	path := filepath.Join(s.To, t.file)
+	path, group := s.place(t.file)
 	current, err := readSecret(path)
 	if err != nil {
 		return err
@@ -260,13 +388,13 @@ func (s *setup) issue(ctx context.Context, t token) error {
 	}
 	if allowed {
 		s.ok(t.subject, "token "+t.what+": "+path)
-		return writeSecret(path, current, t.group) // its owner and mode may be wrong
+		return writeSecret(path, current, group) // its owner and mode may be wrong
 	}
 	fresh, err := t.issuer.Issue(ctx)
 	if err != nil {
 		return fmt.Errorf("make a token: %w", err)
 	}
-	if err := writeSecret(path, fresh, t.group); err != nil {
+	if err := writeSecret(path, fresh, group); err != nil {
 		return err
 	}
 	if err := t.issuer.Revoke(ctx, before); err != nil {
@@ -278,6 +406,44 @@ func (s *setup) issue(ctx context.Context, t token) error {
 	}
 	s.ok(t.subject, text)
 	return nil
+}
+
+// settings prints what run has to be told, without any secret.
+func (s *setup) settings() error {
+	settings := [][2]string{{"INFLUX_URL", s.env.InfluxURL}, {"INFLUX_ORG", s.env.InfluxOrg}, {"INFLUX_BUCKET", s.env.InfluxBucket}}
+	addFile := func(variable, file string) error {
+		path, _ := s.place(file)
+		path, err := filepath.Abs(path)
+		settings = append(settings, [2]string{variable, path})
+		return err
+	}
+	if err := addFile("INFLUX_TOKEN_FILE", influxTokenFile); err != nil {
+		return err
+	}
+	if s.Grafana != "" && s.Snapshots != noSnapshots {
+		settings = append(settings, [2]string{"GRAFANA_URL", s.Grafana})
+		if err := addFile("GRAFANA_TOKEN_FILE", grafanaTokenFile); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(s.out, "\nPut these lines into .env (docker-compose.yml sets them by itself):")
+	for _, setting := range settings {
+		fmt.Fprintf(s.out, "%s=%s\n", setting[0], quoteSetting(setting[1]))
+	}
+	return nil
+}
+
+// quoteSetting returns a value as it stands in .env. A shell, Docker Compose and
+// systemd read it alike.
+func quoteSetting(value string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+,="
+	if strings.Trim(value, plain) == "" {
+		return value
+	}
+	if !strings.Contains(value, "'") {
+		return "'" + value + "'"
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(value) + `"`
 }
 
 // newSecret returns 192 random bits in letters of all kinds, digits, "-" and "_".
@@ -296,16 +462,19 @@ func readSecret(path string) (string, error) {
 	return strings.TrimRight(string(content), "\r\n"), nil
 }
 
+// unfinishedFiles are what writeSecret leaves behind if it breaks off.
+const unfinishedFiles = ".new-*"
+
 // writeSecret replaces a file: whole and on the disk when it returns, or not at
 // all. This user may read it, and a group unless that is 0.
 func writeSecret(path, content string, group int) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	file, err := os.CreateTemp(filepath.Dir(path), unfinishedFiles) // mode 0600
 	if err != nil {
 		return fmt.Errorf("write secret: %w", err)
 	}
 	if group != 0 {
 		if err = file.Chown(-1, group); err != nil {
-			err = fmt.Errorf("--grafana-group: user id %d must be in group %d, or root: %w", os.Getuid(), group, err)
+			err = fmt.Errorf("to let group %d read it, user id %d must be in that group, or root: %w", group, os.Getuid(), err)
 		} else {
 			err = file.Chmod(0o640)
 		}
@@ -320,9 +489,22 @@ func writeSecret(path, content string, group int) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write secret: %w", err), os.Remove(file.Name()))
 	}
+	return syncFolder(path)
+}
+
+// removeSecret removes a file, and is sure of it when it returns.
+func removeSecret(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove secret as user id %d: %w", os.Getuid(), err)
+	}
+	return syncFolder(path)
+}
+
+// syncFolder puts on disk which files the folder of path has.
+func syncFolder(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("write secret: %w", err)
+		return fmt.Errorf("open the folder of a secret: %w", err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

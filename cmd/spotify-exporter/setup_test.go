@@ -5,14 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
 
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
@@ -97,13 +101,10 @@ func setupEnvironment(t *testing.T, server *influxtest.Server, bucket string) {
 	setEnvironment(t, map[string]string{"INFLUX_URL": server.URL, "INFLUX_ORG": "home", "INFLUX_BUCKET": bucket})
 }
 
-// allFiles are the files of a setup of a fresh server.
-var allFiles = []string{grafanaPasswordFile, grafanaKeyFile, influxOperatorFile, influxPasswordFile, influxTokenFile, grafanaInfluxTokenFile}
-
 func allContents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	contents := make(map[string]string)
-	for _, name := range allFiles {
+	for _, name := range freshFiles {
 		contents[name] = content(t, dir, name)
 	}
 	return contents
@@ -418,6 +419,63 @@ func TestSetupUsage(t *testing.T) {
 	}
 }
 
+// Setup ends with the lines for .env, which Docker Compose and a shell read alike.
+func TestSetupSaysWhatRunNeeds(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	double := grafanatest.New(t)
+	dir := filepath.Join(t.TempDir(), `a $HOME of "Anna's" #1`)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, influxOperatorFile), []byte(server.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, grafanaPasswordFile), []byte("of-grafana-0815"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	double.Password = "of-grafana-0815"
+	bucket := server.Bucket(t)
+	setupEnvironment(t, server, bucket)
+	want := map[string]string{
+		"INFLUX_URL": server.URL, "INFLUX_ORG": "home", "INFLUX_BUCKET": bucket, "INFLUX_TOKEN_FILE": filepath.Join(dir, influxTokenFile),
+	}
+	for range 2 {
+		out, _ := command(t, exitDone, "setup", "--to", dir)
+		_, lines, found := strings.Cut(out, "Put these lines into .env (docker-compose.yml sets them by itself):\n")
+		if got, err := dotenv.ParseWithLookup(strings.NewReader(lines), nil); !found || err != nil || !maps.Equal(got, want) {
+			t.Errorf("Docker Compose reads %q (%v), want %q:\n%s", got, err, want, out)
+		}
+	}
+	want["GRAFANA_URL"], want["GRAFANA_TOKEN_FILE"] = double.URL, filepath.Join(dir, grafanaTokenFile)
+	out := setUp(t, exitDone, dir, "--grafana", double.URL)
+	_, lines, _ := strings.Cut(out, "by itself):\n")
+	for name, value := range want {
+		got, err := exec.CommandContext(t.Context(), "sh", "-c", lines+`printf %s "$`+name+`"`).Output()
+		if err != nil || string(got) != value {
+			t.Errorf("a shell reads %s=%q (%v), want %q:\n%s", name, got, err, value, lines)
+		}
+	}
+}
+
+// Somebody who moves the files from a folder to where they are loses nothing.
+func TestSetupMovesNothingOntoItself(t *testing.T) {
+	influxtest.Require2(t)
+	server := influxtest.Shared(t)
+	setupEnvironment(t, server, server.Bucket(t))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, influxOperatorFile), []byte(server.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setUp(t, exitDone, dir)
+	before := content(t, dir, influxTokenFile)
+	for _, from := range []string{dir, dir + "/.", filepath.Join(dir, "missing")} {
+		if out := setUp(t, exitDone, dir, "--move-from", from); strings.Contains(out, "secrets: ") || content(t, dir, influxTokenFile) != before {
+			t.Errorf("--move-from %s: %s", from, out)
+		}
+	}
+}
+
 // A server that breaks off the answer to onboarding has done it all the same.
 func TestSetupWhoseOnboardingIsNotAnswered(t *testing.T) {
 	influxtest.Require2(t)
@@ -459,6 +517,21 @@ func TestSetupWhoseOnboardingIsNotAnswered(t *testing.T) {
 	tokensAreEnoughAndNoMore(t, server, dir)
 }
 
+// knowsToken reports whether a token is good in Grafana.
+func knowsToken(t *testing.T, double *grafanatest.Server, token string) bool {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, double.URL+"/api/dashboard/snapshots", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode == http.StatusOK && response.Body.Close() == nil
+}
+
 // The token for snapshots is of a service account of its own, made by the password
 // that setup has made before Grafana started.
 func TestSetupOfGrafana(t *testing.T) {
@@ -473,23 +546,9 @@ func TestSetupOfGrafana(t *testing.T) {
 	double := grafanatest.New(t)
 	double.Password = content(t, dir, grafanaPasswordFile)
 	double.ServiceAccount("another", grafanatest.Viewer, false)
-	knows := func(token string) bool {
-		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, double.URL+"/api/dashboard/snapshots", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer "+token)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode == http.StatusOK && response.Body.Close() == nil
-	}
-
 	out := setUp(t, exitDone, dir, "--grafana", double.URL)
 	made := content(t, dir, grafanaTokenFile)
-	if !strings.Contains(out, "Grafana: new token GRAFANA_TOKEN_FILE") || !knows(made) {
+	if !strings.Contains(out, "Grafana: new token GRAFANA_TOKEN_FILE") || !knowsToken(t, double, made) {
 		t.Errorf("first setup: %s", out)
 	}
 	if out := setUp(t, exitDone, dir, "--grafana", double.URL); content(t, dir, grafanaTokenFile) != made || strings.Contains(out, "new token") {
@@ -500,7 +559,7 @@ func TestSetupOfGrafana(t *testing.T) {
 	}
 	setUp(t, exitDone, dir, "--grafana", double.URL)
 	again := content(t, dir, grafanaTokenFile)
-	if again == made || !knows(again) || knows(made) {
+	if again == made || !knowsToken(t, double, again) || knowsToken(t, double, made) {
 		t.Error("the lost token is still good, or the new one is not")
 	}
 
