@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,8 +87,8 @@ configMapGenerator:
 type manifest struct {
 	Kind     string
 	Metadata struct {
-		Name   string
-		Labels map[string]string
+		Name, Namespace string
+		Labels          map[string]string
 	}
 	Data map[string]string
 	Spec struct {
@@ -105,7 +106,12 @@ type manifest struct {
 		Template struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     struct {
-				Containers []struct{ Image string }
+				Containers []struct {
+					Image   string
+					EnvFrom []struct {
+						SecretRef struct{ Name string } `yaml:"secretRef"`
+					} `yaml:"envFrom"`
+				}
 			}
 		}
 	}
@@ -241,6 +247,60 @@ func TestKubernetesVolume(t *testing.T) {
 	const formatted = 0.9 // what a file system leaves of it
 	if free := float64(size) * formatted; free < 1.5*least {
 		t.Errorf("a fresh volume has %.0f bytes free, and the alert fires below %.0f", free, least)
+	}
+}
+
+// TestKubernetesRecipe holds the commands of comments and pages against what they
+// install.
+func TestKubernetesRecipe(t *testing.T) {
+	manifests := render(t, deploy("kubernetes"))
+	const namespace = "spotify"
+	for name, m := range manifests {
+		if m.Metadata.Namespace != namespace {
+			t.Errorf("%s is in namespace %q, want %q", name, m.Metadata.Namespace, namespace)
+		}
+	}
+	container := manifests["Deployment spotify-exporter"].Spec.Template.Spec.Containers[0]
+	if len(container.EnvFrom) != 1 {
+		t.Fatalf("settings are from %v", container.EnvFrom)
+	}
+	comment := readText(t, deploy("kubernetes", "kustomization.yaml"))
+	from := 0
+	for _, command := range []string{
+		"docker build -t " + container.Image + " .\n",
+		"kind load docker-image " + container.Image + " ",
+		"kubectl create namespace " + namespace + "\n",
+		"kubectl -n " + namespace + " create secret generic " + container.EnvFrom[0].SecretRef.Name + " --from-literal=SPOTIFY_CLIENT_ID=",
+		"kubectl apply -k deploy/kubernetes\n",
+		"kubectl -n " + namespace + " exec -it deploy/spotify-exporter -- spotify-exporter login\n",
+	} {
+		i := strings.Index(comment[from:], "#   "+command)
+		if i < 0 {
+			t.Fatalf("the recipe does not have %q, or not in this order", command)
+		}
+		from += i
+	}
+	for _, path := range []string{
+		deploy("kubernetes", "kustomization.yaml"), deploy("kubernetes", "restore.yaml"),
+		filepath.Join(root, "docs", "kubernetes.md"), filepath.Join(root, "docs", "login.md"),
+	} {
+		commands := regexp.MustCompile(`kubectl [^\n]+`).FindAllString(readText(t, path), -1)
+		if len(commands) == 0 {
+			t.Errorf("%s has no commands", path)
+		}
+		for _, command := range commands {
+			words := strings.Fields(command)
+			apart := slices.Contains([]string{"create", "apply"}, words[1]) && slices.Contains([]string{"namespace", "-k"}, words[2])
+			if strings.HasPrefix(command, "kubectl -n "+namespace+" ") || apart {
+				continue
+			}
+			t.Errorf("%s: in which namespace is %q?", path, command)
+		}
+	}
+	for _, line := range strings.Split(readText(t, deploy("kubernetes", "restore.yaml")), "\n") {
+		if image, ok := strings.CutPrefix(strings.TrimSpace(line), "image: "); ok && strings.Fields(image)[0] != container.Image {
+			t.Errorf("the restore has image %s, the daemon %s", image, container.Image)
+		}
 	}
 }
 
