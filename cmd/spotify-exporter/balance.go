@@ -41,9 +41,12 @@ type balance struct {
 	Files       []fileRows                `json:"files"`
 	Examples    map[history.Reason]string `json:"examples"`     // of rows that are not stored
 	UnknownKeys []string                  `json:"unknown_keys"` // that were passed over
+	LeftOut     []string                  `json:"left_out"`     // files that could not be read, and why
+	Uncovered   []stretch                 `json:"uncovered"`    // times of a week and more that no file covers, between those that have rows
 
 	files       []history.File
 	first, last time.Time
+	uncovered   []journal.Covered
 	noItem      int // rows of which nothing is known but that something was played
 	private     int
 }
@@ -53,12 +56,22 @@ type fileRows struct {
 	Name   string `json:"name"`
 	Format string `json:"format"`
 	Rows   int    `json:"rows"`
+	// DamagedTitles is how many rows have characters in a name that the file has lost.
+	DamagedTitles int `json:"damaged_titles"`
+}
+
+// stretch is a time, RFC 3339 in UTC.
+type stretch struct {
+	From  string `json:"from"`
+	Until string `json:"until"`
 }
 
 func newBalance(files []history.File) *balance {
 	b := &balance{
 		NotStored: make(map[history.Reason]int),
 		Examples:  make(map[history.Reason]string),
+		LeftOut:   []string{},
+		Uncovered: []stretch{},
 		files:     files,
 	}
 	for _, file := range files {
@@ -72,6 +85,9 @@ func (b *balance) read(row *history.Row) {
 	b.Rows++
 	b.Files[row.File].Rows++
 	b.MSIn += row.MSPlayed
+	if row.Damaged {
+		b.Files[row.File].DamagedTitles++
+	}
 	if row.Reason == "" {
 		return
 	}
@@ -112,8 +128,12 @@ func (b *balance) recorded(report *journal.Report, outcome journal.Outcome) {
 }
 
 // end sets what is known when all is recorded.
-func (b *balance) end(batch int64, unknownKeys map[string]int) {
+func (b *balance) end(batch int64, unknownKeys map[string]int, covered []journal.Covered) {
 	b.Batch = known(batch)
+	b.uncovered = uncovered(covered)
+	for _, t := range b.uncovered {
+		b.Uncovered = append(b.Uncovered, stretch{t.From.UTC().Format(rfc3339Milli), t.Until.UTC().Format(rfc3339Milli)})
+	}
 	if !b.first.IsZero() {
 		b.First, b.Last = new(b.first.UTC().Format(rfc3339Milli)), new(b.last.UTC().Format(rfc3339Milli))
 	}
@@ -185,6 +205,15 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 	line("")
 	if !b.first.IsZero() {
 		line("Plays from %s to %s.", b.first.In(zone).Format(time.DateOnly), b.last.In(zone).Format(time.DateOnly))
+	}
+	for _, t := range b.uncovered {
+		line("No rows between %s and %s, though there are before and after: no file covers that time.", t.From.In(zone).Format(time.DateOnly), t.Until.In(zone).Format(time.DateOnly))
+	}
+	for _, file := range b.Files {
+		if file.DamagedTitles > 0 {
+			line("%s: %s with letters that were lost (\ufffd): the file has been saved again in another encoding. They are stored; importing the file as Spotify made it mends them.",
+				file.Name, english.Plural(file.DamagedTitles, "title", ""))
+		}
 	}
 	if b.noItem > 0 {
 		line("Rows that do not say what was played (removed titles, local files): %s. They stay in the journal.", humanize.Comma(int64(b.noItem)))

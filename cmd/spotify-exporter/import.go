@@ -99,6 +99,9 @@ func (c *importCommand) add(ctx context.Context, p *program, config *config) (er
 		balance:  newBalance(export.Files()),
 		coverage: newCoverage(export.Files()),
 	}
+	for _, odd := range export.LeftOut() {
+		i.balance.LeftOut = append(i.balance.LeftOut, odd.Error())
+	}
 	if !c.Force {
 		if err := i.checkPerson(ctx); err != nil {
 			return err
@@ -215,6 +218,9 @@ func (c *importCommand) report(p *program, config *config, i *importing) error {
 	problems := i.broken
 	if len(problems) > 0 && !c.DryRun {
 		problems = append(problems, fmt.Errorf("the import is not complete: %s", i.goOn()))
+	}
+	for _, odd := range i.export.LeftOut() {
+		problems = append(problems, fmt.Errorf("%w; this file is left out", odd))
 	}
 	if err := i.balance.check(); err != nil {
 		problems = append(problems, err)

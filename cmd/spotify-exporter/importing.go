@@ -149,7 +149,8 @@ func (i *importing) end(ctx context.Context) error {
 	if i.batch != 0 && errors.Is(errors.Join(i.broken...), history.ErrDamaged) {
 		return errors.Join(append(i.broken, i.takeBack(ctx))...)
 	}
-	i.balance.end(i.batch, i.export.UnknownKeys())
+	covered := i.coverage.covered()
+	i.balance.end(i.batch, i.export.UnknownKeys(), covered)
 	if i.batch == 0 || len(i.broken) > 0 {
 		return nil
 	}
@@ -157,7 +158,7 @@ func (i *importing) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.balance.GapsClosed, err = i.journal.EndBatch(ctx, i.batch, summary, i.coverage.covered())
+	i.balance.GapsClosed, err = i.journal.EndBatch(ctx, i.batch, summary, covered)
 	switch {
 	case ctx.Err() != nil:
 		return i.interrupted()

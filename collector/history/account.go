@@ -26,19 +26,19 @@ func (d *decoder) account(raw []byte, row *Row) {
 		case "msPlayed":
 			msPlayed = d.msPlayed(key, value, row)
 		case "trackName":
-			track = d.name(key, value)
+			track = d.name(key, value, row)
 		case "artistName":
-			artist = d.name(key, value)
+			artist = d.name(key, value, row)
 		case "episodeName":
-			episode = d.name(key, value)
+			episode = d.name(key, value, row)
 		case "podcastName":
-			podcast = d.name(key, value)
+			podcast = d.name(key, value, row)
 		case "chapterName":
-			chapter = d.name(key, value)
+			chapter = d.name(key, value, row)
 		case "audiobookName":
-			book = d.name(key, value)
+			book = d.name(key, value, row)
 		case "authorName":
-			author = d.name(key, value)
+			author = d.name(key, value, row)
 		default:
 			d.unknownKey(string(key))
 		}

@@ -22,17 +22,18 @@ const maxRow = 1 << 20
 var (
 	errNotArray  = errors.New("is not a list of plays: " + expected)
 	errNotObject = errors.New("the first row is not a JSON object; " + expected)
-	errUTF16     = errors.New("is written in UTF-16: the file has been changed, take the original, or save it as UTF-8")
 	errCutShort  = errors.New("the file ends in the middle: the download or the copy is not complete, fetch it again")
 	errAfterList = errors.New("there is something after the end of the list of plays: the file has been changed, take the original")
 	errNoRow     = errors.New("there is no row where one must be: the file has been changed, take the original")
 	errNoComma   = errors.New("a comma is missing after the row before: the file has been changed, take the original")
 )
 
-// array reads the elements of a JSON array one after the other.
+// array reads the elements of a JSON array one after the other, or objects that follow
+// each other without one ("JSON Lines").
 type array struct {
 	scanner *bufio.Scanner
 	expect  expectation
+	lines   bool  // objects without a list around them
 	read    int64 // bytes of the file that have been passed
 
 	element []byte // the current element, valid until next is called again
@@ -81,16 +82,18 @@ func (a *array) split(data []byte, atEOF bool) (advance int, element []byte, err
 			switch c {
 			case '[':
 				a.expect = expectFirst
+			case '{':
+				a.expect, a.lines = expectFirst, true
+				continue
 			case 0xef, 0xbb, 0xbf: // the mark that some editors put before UTF-8
-			case 0xff, 0xfe: // and before UTF-16
-				return i, nil, errUTF16
+			case 0: // what is left of a file that was being written when the machine stopped
 			default:
 				return i, nil, errNotArray
 			}
 			i++
 		case a.expect == expectNothing:
 			return i, nil, errAfterList
-		case c == ']' && a.expect != expectElement:
+		case c == ']' && a.expect != expectElement && !a.lines:
 			a.expect = expectNothing
 			i++
 		case a.expect == expectComma:
@@ -110,12 +113,14 @@ func (a *array) split(data []byte, atEOF bool) (advance int, element []byte, err
 			if n == 0 {
 				return i, nil, errNoRow
 			}
-			a.expect = expectComma
+			if a.expect = expectComma; a.lines {
+				a.expect = expectFirst
+			}
 			return i + n, data[i : i+n], nil
 		}
 		advance = i
 	}
-	if atEOF && a.expect != expectNothing {
+	if atEOF && a.expect != expectNothing && !a.lines {
 		a.offset = a.read + int64(len(data))
 		return len(data), nil, errCutShort
 	}

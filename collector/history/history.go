@@ -44,11 +44,12 @@ type File struct {
 	Format Format
 	Size   int64     // bytes of JSON, not compressed
 	First  time.Time // end of the first row's play, zero if that cannot be read
-	// Series and Number are from the name: files of one series with numbers in a row
-	// adjoin, so that nothing was played between the last row of one and the first of
-	// the next. Series is "" if the name tells nothing.
-	Series string
-	Number int
+	// What the name says. Within one year the files of a series are in the order of
+	// their numbers, and nothing was played between two of them whose numbers follow
+	// each other. Series is "" if the name tells nothing, or is that of a copy.
+	Series              string
+	FirstYear, LastYear int // 0: the name has none
+	Number              int // from 0
 }
 
 // Reason is why a row is no report; "" if it is one.
@@ -73,6 +74,9 @@ type Row struct {
 	Report journal.Report
 	Reason Reason
 	Detail string // of the reason, for people: `ts: "yesterday" is not a time`
+	// Damaged is set if a name has U+FFFD in it, which stands for a character that the
+	// file, saved again in another encoding, has lost.
+	Damaged bool
 	// MSPlayed is what the row says was listened, a report or not; 0 if it does not
 	// say it, or what cannot be.
 	MSPlayed int64
@@ -88,6 +92,7 @@ type Options struct {
 // Export is what one or several paths hold of a listening history.
 type Export struct {
 	files   []file
+	leftOut []error
 	closers []io.Closer
 	decoder decoder
 }
@@ -107,8 +112,9 @@ var ErrDamaged = errors.New("the zip is damaged")
 // Open finds the history files in paths: zips as downloaded, folders (of JSON
 // files, of an unpacked zip, of zips), JSON files, or "-" for a zip or a JSON
 // file on stdin. It reads the first row of each file to learn its format, and
-// nothing of any other file. The error names every path that cannot be read and
-// what to do about it.
+// nothing of any other file. A file that is no history, or cannot be read, does not
+// keep the others from being read: see LeftOut. The error names every path that is
+// not there and, if no file can be read, every file, and says what to do about it.
 //
 // A zip needs random access, so standard input is kept in a temporary file as it
 // comes (compressed, nameless, at most 1 GiB); what a zip holds is never written
@@ -127,7 +133,11 @@ func Open(ctx context.Context, paths []string, stdin io.Reader, o Options) (*Exp
 	if len(paths) == 0 {
 		problems = append(problems, errors.New("no file given: "+expected))
 	}
+	if len(problems) > 0 || len(e.files) == 0 {
+		problems = append(problems, e.leftOut...)
+	}
 	if len(problems) == 0 && e.empty() {
+		problems = append(problems, e.leftOut...)
 		problems = append(problems, fmt.Errorf("%s: the export is empty: no play in %s", paths[0], english.Plural(len(e.files), "file", "")))
 	}
 	if len(problems) > 0 {
@@ -157,6 +167,10 @@ func (e *Export) Files() []File {
 	return files
 }
 
+// LeftOut returns an error for every file that Rows does not read, since it is no
+// history or cannot be read. It names the file and says what to do.
+func (e *Export) LeftOut() []error { return e.leftOut }
+
 // Rows reads every row of every file. A row that cannot be understood comes with
 // its Reason. An error ends the file that it names, after all rows before it (with
 // ErrDamaged that may be all rows, and any of them may be the damaged one); whoever
@@ -176,7 +190,7 @@ func (e *Export) rows(ctx context.Context, index int, yield func(Row, error) boo
 	if f.Format == Empty {
 		return true
 	}
-	r, err := f.open()
+	r, err := f.text()
 	if err != nil {
 		return yield(Row{File: index}, fmt.Errorf("%s: %w", f.Name, explain(err)))
 	}

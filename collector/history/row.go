@@ -69,25 +69,25 @@ func (d *decoder) extended(raw []byte, row *Row) {
 		case "spotify_track_uri":
 			trackURI = d.uri(key, value, row)
 		case "master_metadata_track_name":
-			track = d.name(key, value)
+			track = d.name(key, value, row)
 		case "master_metadata_album_artist_name":
-			artist = d.name(key, value)
+			artist = d.name(key, value, row)
 		case "master_metadata_album_album_name":
-			album = d.name(key, value)
+			album = d.name(key, value, row)
 		case "spotify_episode_uri":
 			episodeURI = d.uri(key, value, row)
 		case "episode_name":
-			episode = d.name(key, value)
+			episode = d.name(key, value, row)
 		case "episode_show_name":
-			show = d.name(key, value)
+			show = d.name(key, value, row)
 		case "audiobook_uri":
 			bookURI = d.uri(key, value, row)
 		case "audiobook_title":
-			book = d.name(key, value)
+			book = d.name(key, value, row)
 		case "audiobook_chapter_uri":
 			chapterURI = d.uri(key, value, row)
 		case "audiobook_chapter_title":
-			chapter = d.name(key, value)
+			chapter = d.name(key, value, row)
 		case "platform":
 			r.Platform = withoutDeviceID(d.text(key, value))
 		case "conn_country":
@@ -133,7 +133,10 @@ func (d *decoder) extended(raw []byte, row *Row) {
 	// those of the song; of an audiobook the title, not the author.
 	switch {
 	case chapterURI != "" || bookURI != "" || chapter != "" || book != "":
-		r.Item = item(journal.Chapter, cmp.Or(chapterURI, bookURI), cmp.Or(chapter, book), book, book)
+		if chapter == "" { // without its chapter all that is known is the book
+			chapterURI = cmp.Or(chapterURI, bookURI)
+		}
+		r.Item = item(journal.Chapter, chapterURI, cmp.Or(chapter, book), book, book)
 	case strings.HasPrefix(trackURI, "spotify:local:"):
 		r.Item = item(journal.Local, trackURI, track, artist, album)
 	case trackURI != "" || track != "" || artist != "":
@@ -260,8 +263,10 @@ func (d *decoder) text(key, value []byte) string {
 
 // name reads a name or title. Some have a word joiner in front (U+2060), which
 // keeps Spotify's own apps from taking them for something else; it is left out.
-func (d *decoder) name(key, value []byte) string {
-	return strings.TrimLeft(d.text(key, value), "\u2060")
+func (d *decoder) name(key, value []byte, row *Row) string {
+	name := d.text(key, value)
+	row.Damaged = row.Damaged || strings.ContainsRune(name, '\ufffd')
+	return strings.TrimLeft(name, "\u2060")
 }
 
 // flag reads a truth value that may be missing.

@@ -22,6 +22,8 @@ import (
 	"unicode"
 
 	"github.com/dustin/go-humanize/english"
+	unicode16 "golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // The limits of what is read. Spotify's files have up to 13 MB and compress to a
@@ -41,9 +43,9 @@ const expected = `expected is Spotify's "Extended streaming history" (Streaming_
 // lower case. Nothing else in a zip or a folder is opened: account data has
 // addresses and payments next to the history.
 var historyNames = [...]string{
-	"streaming_history_*.json", // Audio, Video
-	"endsong*.json", "endvideo*.json",
-	"streaminghistory*.json", // music_0, podcast_0, audiobook_0, and 0 before 2024
+	"*streaming_history_*.json", // Audio, Video; people put names before it
+	"*endsong*.json", "*endvideo*.json",
+	"*streaminghistory*.json", // music_0, podcast_0, audiobook_0, and 0 before 2024
 }
 
 func isHistory(name string) bool {
@@ -59,11 +61,13 @@ type source struct {
 	export *Export
 	name   string
 	files  []file
-	seen   int  // files of any sort
-	pdf    bool // one of them was a PDF
+	odd    []error // what is wrong with files that are left out
+	seen   int     // files of any sort
+	pdf    bool    // one of them was a PDF
 }
 
-// add finds the history files of one path.
+// add finds the history files of one path. Its error is that of a path that cannot be
+// opened; what is wrong with the content of files is in Export.leftOut.
 func (e *Export) add(ctx context.Context, path string, stdin io.Reader, o Options) error {
 	s := &source{export: e, name: shownName(path)}
 	err := s.find(ctx, path, stdin, o)
@@ -72,16 +76,26 @@ func (e *Export) add(ctx context.Context, path string, stdin io.Reader, o Option
 		return context.Cause(ctx)
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.name, err)
-	case len(s.files) > 0:
+	case len(s.files)+len(s.odd) > 0:
 	case s.pdf:
-		return fmt.Errorf("%s: only Spotify's ReadMe is here, not the history that came with it; %s", s.name, expected)
+		s.leaveOut("", fmt.Errorf("only Spotify's ReadMe is here, not the history that came with it; %s", expected))
 	case s.seen == 0:
-		return fmt.Errorf("%s: there is nothing in it; %s", s.name, expected)
+		s.leaveOut("", fmt.Errorf("there is nothing in it; %s", expected))
 	default:
-		return fmt.Errorf("%s: no streaming history among its %s; %s", s.name, english.Plural(s.seen, "file", ""), expected)
+		s.leaveOut("", fmt.Errorf("no streaming history among its %s; %s", english.Plural(s.seen, "file", ""), expected))
 	}
 	e.files = append(e.files, s.files...)
+	e.leftOut = append(e.leftOut, s.odd...)
 	return nil
+}
+
+// leaveOut notes why a file of the source, or with no name the source itself, is left
+// out.
+func (s *source) leaveOut(file string, err error) {
+	if file != "" {
+		err = fmt.Errorf("%s: %w", shownName(file), err)
+	}
+	s.odd = append(s.odd, fmt.Errorf("%s: %w", s.name, err))
 }
 
 func (s *source) find(ctx context.Context, path string, stdin io.Reader, o Options) error {
@@ -123,23 +137,24 @@ func (s *source) addGiven(f *os.File) error {
 	if err != nil && err != io.EOF {
 		return explain(err)
 	}
-	start := bytes.TrimLeft(head[:n], " \t\r\n\xef\xbb\xbf")
+	start := bytes.TrimLeft(head[:n], "\x00 \t\r\n\xef\xbb\xbf")
 	switch {
 	case len(start) == 0 && int64(n) == info.Size():
-		return errors.New("the file is empty: fetch it again")
+		s.leaveOut("", errors.New("the file is empty: fetch it again"))
 	case bytes.HasPrefix(start, []byte("PK")):
-		return s.addZip(f, info.Size())
+		s.addZip(f, info.Size())
 	case bytes.HasPrefix(start, []byte("%PDF")):
 		s.pdf = true
-		return nil
 	case strings.EqualFold(filepath.Ext(f.Name()), ".zip"):
-		return errors.New("is not a zip: fetch it again from the link in Spotify's mail")
+		s.leaveOut("", errors.New("is not a zip: fetch it again from the link in Spotify's mail"))
+	default:
+		s.seen++
+		s.addFile(file{
+			File: File{Name: s.name, Size: info.Size()},
+			open: func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil },
+		})
 	}
-	s.seen++
-	return s.addFile(file{
-		File: File{Name: s.name, Size: info.Size()},
-		open: func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil },
-	})
+	return nil
 }
 
 // addFolder adds the history files and zips in a folder and the folders in it.
@@ -153,7 +168,8 @@ func (s *source) addFolder(folder string) error {
 	var zips []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), explain(err))
+			s.leaveOut(name, explain(err))
+			return nil
 		}
 		if visited++; visited > maxVisited {
 			return fmt.Errorf("there are more than %d files in it: give the folder of the export itself", maxVisited)
@@ -172,24 +188,22 @@ func (s *source) addFolder(folder string) error {
 		}
 		// Not entry.Info: a link within the folder is as good as a file.
 		info, err := root.Stat(filepath.FromSlash(name))
-		if err != nil && entry.Type()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: is a link to something outside of this folder: give that itself", shownName(name))
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), explain(err))
-		}
-		if !info.Mode().IsRegular() {
-			return nil
-		}
-		if isZip {
+		switch {
+		case err != nil && entry.Type()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist):
+			s.leaveOut(name, errors.New("is a link to something outside of this folder: give that itself"))
+		case err != nil:
+			s.leaveOut(name, explain(err))
+		case !info.Mode().IsRegular():
+		case isZip:
 			zips = append(zips, name)
-			return nil
+		default:
+			s.addFile(file{
+				File: File{Name: s.name + "/" + shownName(name), Size: info.Size()},
+				base: entry.Name(),
+				open: func() (io.ReadCloser, error) { return root.Open(filepath.FromSlash(name)) },
+			})
 		}
-		return s.addFile(file{
-			File: File{Name: s.name + "/" + shownName(name), Size: info.Size()},
-			base: entry.Name(),
-			open: func() (io.ReadCloser, error) { return root.Open(filepath.FromSlash(name)) },
-		})
+		return nil
 	})
 	if err != nil {
 		return err
@@ -199,18 +213,19 @@ func (s *source) addFolder(folder string) error {
 	for _, name := range zips {
 		f, err := root.Open(filepath.FromSlash(name))
 		if err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), explain(err))
+			s.leaveOut(name, explain(err))
+			continue
 		}
 		s.export.closers = append(s.export.closers, f)
 		info, err := f.Stat()
 		if err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), explain(err))
+			s.leaveOut(name, explain(err))
+			continue
 		}
 		inner := &source{export: s.export, name: s.name + "/" + shownName(name)}
-		if err := inner.addZip(f, info.Size()); err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), err)
-		}
+		inner.addZip(f, info.Size())
 		s.files = append(s.files, inner.files...)
+		s.odd = append(s.odd, inner.odd...)
 		s.seen += inner.seen
 		s.pdf = s.pdf || inner.pdf
 	}
@@ -218,10 +233,11 @@ func (s *source) addFolder(folder string) error {
 }
 
 // addZip adds the history files in a zip.
-func (s *source) addZip(r io.ReaderAt, size int64) error {
+func (s *source) addZip(r io.ReaderAt, size int64) {
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
-		return explainZip(r, err)
+		s.leaveOut("", explainZip(r, err))
+		return
 	}
 	for _, entry := range archive.File {
 		// Some programs write the backslashes of Windows. The folder itself is an
@@ -233,23 +249,23 @@ func (s *source) addZip(r io.ReaderAt, size int64) error {
 		}
 		s.seen++
 		s.look(base)
+		if strings.EqualFold(path.Ext(base), ".zip") {
+			s.leaveOut(name, errors.New("is a zip within the zip: unpack the outer one and give this one"))
+		}
 		if !isHistory(base) {
 			continue
 		}
 		if err := checkEntry(name, entry); err != nil {
-			return fmt.Errorf("%s: %w", shownName(name), err)
+			s.leaveOut(name, err)
+			continue
 		}
-		err := s.addFile(file{
+		s.addFile(file{
 			File: File{Name: s.name + ": " + shownName(name), Size: int64(entry.UncompressedSize64)},
 			base: base, packed: true,
 			open: entry.Open,
 		})
-		if err != nil {
-			return err
-		}
 	}
 	s.sort()
-	return nil
 }
 
 // checkEntry refuses what cannot be one of Spotify's files. That an entry is no
@@ -276,26 +292,26 @@ func tooLarge(size uint64) error {
 }
 
 // addFile learns the format of a file from its first row and adds it.
-func (s *source) addFile(f file) error {
+func (s *source) addFile(f file) {
 	var err error
 	if f.Size > maxFile {
 		err = tooLarge(uint64(f.Size))
 	} else {
 		err = f.look()
 	}
-	if err != nil && f.base != "" {
-		err = fmt.Errorf("%s: %w", shownName(f.base), err)
+	if err != nil {
+		s.leaveOut(f.base, err)
+		return
 	}
-	if err == nil {
-		f.Series, f.Number = seriesOf(f.Name)
-		s.files = append(s.files, f)
+	if n := parseName(f.Name); n.original {
+		f.Series, f.FirstYear, f.LastYear, f.Number = n.folder+n.sort, n.firstYear, n.lastYear, n.number
 	}
-	return err
+	s.files = append(s.files, f)
 }
 
 // look recognises the format of a file by the keys of its first row, and reads that.
 func (f *file) look() error {
-	r, err := f.open()
+	r, err := f.text()
 	if err != nil {
 		return explain(err)
 	}
@@ -303,11 +319,16 @@ func (f *file) look() error {
 	rows := newArray(r)
 	var problem error
 	for rows.next() {
-		if f.Format, err = formatOf(rows.element); err == errNotObject { // one bad row, perhaps
+		f.Format, err = formatOf(rows.element)
+		switch {
+		case err == errNotObject: // one bad row, perhaps
 			problem = cmp.Or(problem, err)
 			continue
-		}
-		if err != nil {
+		case err != nil && rows.lines && f.base != "" && string(bytes.Join(bytes.Fields(rows.element), nil)) == "{}":
+			return nil // some files of the account data are "{ }" where there is nothing to say
+		case err != nil && rows.lines: // an object, and not one of the rows
+			return f.damage(r, errNotArray)
+		case err != nil:
 			return f.damage(r, err)
 		}
 		var first Row
@@ -316,11 +337,42 @@ func (f *file) look() error {
 		f.First = first.Report.EndedAt
 		return nil
 	}
-	// Some files of the account data are "{ }" where there is nothing to say.
-	if err := rows.err(); err != nil && !(err == errNotArray && f.base != "" && f.Size < 16) {
+	err = rows.err()
+	if err != nil && rows.lines { // as above, and it has no end either
+		err = errNotArray
+	}
+	if err != nil {
 		return explain(f.damage(r, err))
 	}
 	return problem
+}
+
+// text opens the file and turns UTF-16, in which some programs on Windows write, with
+// and without its mark, into UTF-8.
+func (f *file) text() (io.ReadCloser, error) {
+	r, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewReader(r)
+	head, _ := buffered.Peek(4) // what is wrong with a shorter file is said when it is read
+	isText := func(c byte) bool { return c != 0 && c < 0x80 }
+	order, wide := unicode16.LittleEndian, false
+	switch {
+	case len(head) < 4:
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), isText(head[0]) && head[1] == 0 && isText(head[2]) && head[3] == 0:
+		wide = true
+	case bytes.HasPrefix(head, []byte{0xfe, 0xff}), head[0] == 0 && isText(head[1]) && head[2] == 0 && isText(head[3]):
+		order, wide = unicode16.BigEndian, true
+	}
+	text := io.Reader(buffered)
+	if wide {
+		text = transform.NewReader(buffered, unicode16.UTF16(order, unicode16.UseBOM).NewDecoder())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{text, r}, nil
 }
 
 // damage is the error that a file's content led to, or that it is not what was
@@ -360,16 +412,32 @@ func formatOf(row []byte) (Format, error) {
 	return Empty, fmt.Errorf("is not a Spotify streaming history: its first row has %s; %s", strings.Join(keys, ", "), expected)
 }
 
-// seriesOf takes the name of a history file apart, with its folder and zip, whether
-// it was found or given by hand.
-func seriesOf(name string) (series string, number int) {
+// fileName is what the name of a history file says.
+type fileName struct {
+	folder, sort        string // sort: in lower case, the whole name if it says nothing
+	firstYear, lastYear int    // 0: none
+	number              int    // 0: none, or the first
+	original            bool   // named as Spotify does, and no copy
+}
+
+// historyName takes the name of a history file apart. Newer exports number the files
+// of each year anew, older ones count on.
+var historyName = regexp.MustCompile(`^(.*?(?:streaming_history_[a-z]+|endsong|endvideo|streaminghistory(?:_[a-z]+)?))(?:_(\d{4})(?:-(\d{4}))?)?(?:_?(\d+))?([^/]*)\.json$`)
+
+// parseName reads the name of a history file, with its folder and zip, whether it was
+// found or given by hand.
+func parseName(name string) fileName {
 	base := path.Base(strings.ReplaceAll(name, ": ", "/"))
-	m := numbered.FindStringSubmatch(strings.ToLower(base))
-	if m == nil || !isHistory(base) {
-		return "", 0
+	m := historyName.FindStringSubmatch(strings.ToLower(base))
+	if m == nil {
+		return fileName{sort: strings.ToLower(base)}
 	}
-	number, _ = strconv.Atoi(m[2])
-	return strings.TrimSuffix(name, base) + m[1], number
+	n := fileName{folder: strings.TrimSuffix(name, base), sort: m[1], original: m[5] == ""}
+	// What has no digits is 0.
+	n.firstYear, _ = strconv.Atoi(m[2])
+	n.lastYear, _ = strconv.Atoi(cmp.Or(m[3], m[2]))
+	n.number, _ = strconv.Atoi(m[4])
+	return n
 }
 
 // look takes note of what else lies around.
@@ -379,31 +447,15 @@ func (s *source) look(base string) {
 	}
 }
 
-// numbered takes the name of a history file apart: what sort of file it is, and
-// its number. Spotify counts in the order of time, so _10 comes after _9.
-var numbered = regexp.MustCompile(`^([a-z_]*).*?(\d+)(?: ?\(\d+\))?\.json$`)
-
 // sort puts the files of one source into the order of Export.Files.
 func (s *source) sort() {
-	type place struct {
-		sort   string // in the order of the alphabet, as it happens
-		number int
-		name   string
-	}
-	placeOf := func(f file) place {
-		m := numbered.FindStringSubmatch(strings.ToLower(f.base))
-		if m == nil {
-			return place{sort: strings.ToLower(f.base), name: f.Name}
-		}
-		number, _ := strconv.Atoi(m[2])
-		return place{m[1], number, f.Name}
-	}
 	slices.SortStableFunc(s.files, func(a, b file) int {
-		x, y := placeOf(a), placeOf(b)
+		x, y := parseName(a.Name), parseName(b.Name)
 		return cmp.Or(
-			cmp.Compare(x.sort, y.sort),
+			cmp.Compare(x.sort, y.sort), // in the order of the alphabet, as it happens
+			cmp.Compare(x.firstYear, y.firstYear),
 			cmp.Compare(x.number, y.number),
-			cmp.Compare(x.name, y.name),
+			cmp.Compare(a.Name, b.Name),
 		)
 	})
 }
