@@ -277,6 +277,22 @@ func (j *Journal) Reject(ctx context.Context, e Entry, reason string) error {
 	})
 }
 
+// RetryRejected puts the entries that InfluxDB did not accept back into the outbox, except those whose reason begins with
+// except, and returns how many they are.
+func (j *Journal) RetryRejected(ctx context.Context, except string) (n int64, err error) {
+	err = j.quietly(ctx, func(tx *transaction) error {
+		result, err := tx.exec("UPDATE outbox SET rejected = '' WHERE rejected <> '' AND substr(rejected, 1, length(?1)) <> ?1", except)
+		if err == nil {
+			n, err = result.RowsAffected()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("try rejected outbox entries again: %w", explainSQLite(j.path, err))
+	}
+	return n, nil
+}
+
 // Rejection is an entry that InfluxDB did not accept.
 type Rejection struct {
 	Seq     int64

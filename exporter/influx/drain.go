@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,8 +30,10 @@ const idleProbe = time.Minute
 //     few minutes tells.
 //   - 413: the batch is halved, and later ones stay that small.
 //   - 400, 422: the batch is halved down to the entry that InfluxDB does not take.
-//     That is rejected: it leaves the queue and stays visible in the journal with
-//     the server's words. The others are sent. Entries older than the bucket's
+//     That is rejected if InfluxDB takes a point that is known to be good, and
+//     refuses the entry once more: it leaves the queue and stays visible in the
+//     journal with the server's words. The others are sent. What is rejected is
+//     tried again after a start and every day. Entries older than the bucket's
 //     retention go the same way, or they would stand in the way of newer ones for
 //     ever; State.BucketWarning says what to do.
 //
@@ -53,6 +54,11 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		e.prepared = true
+	}
+	if !e.now().Before(e.retryAt) {
+		if err := e.retryRejected(ctx); err != nil {
+			return 0, err
+		}
 	}
 	if !e.bucketAt.IsZero() && !e.now().Before(e.bucketAt) {
 		if err := e.seeToBucket(ctx); err != nil {
@@ -251,14 +257,25 @@ func (e *Exporter) drain(ctx context.Context, entries []journal.Entry) (err erro
 
 // sendWithDeletes sends an entry that deletes points.
 func (e *Exporter) sendWithDeletes(ctx context.Context, one encoded) error {
-	for _, point := range one.deletes {
-		if err := e.deletePoints(ctx, point, 1); err != nil {
-			failure, ok := errors.AsType[*Error](err)
-			if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable {
+	deletes := func() error {
+		for _, point := range one.deletes {
+			if err := e.deletePoints(ctx, point, 1); err != nil {
 				return err
 			}
-			return e.rejectUnlessDown(ctx, one, failure)
 		}
+		return nil
+	}
+	if err := deletes(); err != nil {
+		failure, ok := errors.AsType[*Error](err)
+		if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable {
+			return err
+		}
+		return e.rejectUnlessDown(ctx, one, failure, func() error {
+			if err := deletes(); err != nil || one.count == 0 {
+				return err
+			}
+			return e.write(ctx, []encoded{one})
+		})
 	}
 	if one.count > 0 {
 		return e.send(ctx, []encoded{one})
@@ -300,7 +317,7 @@ func (e *Exporter) send(ctx context.Context, batch []encoded) error {
 		return err
 	}
 	if len(batch) == 1 {
-		return e.rejectUnlessDown(ctx, batch[0], failure)
+		return e.rejectUnlessDown(ctx, batch[0], failure, func() error { return e.write(ctx, batch) })
 	}
 	half := len(batch) / 2
 	if err := e.send(ctx, batch[:half]); err != nil {
@@ -351,58 +368,4 @@ func (e *Exporter) preflight(ctx context.Context) error {
 	}
 	e.succeeded(func(*State) {})
 	return nil
-}
-
-// rejectUnlessDown rejects an entry that InfluxDB has refused, unless it refuses
-// an empty write too: then the fault is not the entry's. (A TLS port answers 400
-// to anything that is not TLS.)
-func (e *Exporter) rejectUnlessDown(ctx context.Context, one encoded, failure *Error) error {
-	if err := e.preflight(ctx); err != nil {
-		return err
-	}
-	return e.reject(ctx, one, failure.Message)
-}
-
-func (e *Exporter) reject(ctx context.Context, one encoded, reason string) error {
-	if err := e.options.Journal.Reject(ctx, one.entry, reason); err != nil {
-		return err
-	}
-	e.update(func(s *State) { s.PointsRejected += uint64(max(one.count, 1)) })
-	if n, ok := e.rejections.allow(time.Now()); ok {
-		e.log.Error("InfluxDB never takes this entry; it stays in the journal as rejected", "account", one.entry.Account, "seq", one.entry.Seq, "reason", reason, "rejected", n)
-	}
-	return nil
-}
-
-// rejectForgotten rejects the entries that are older than the bucket's retention,
-// and returns the others, oldest first. Which ones they are follows from the
-// first that is taken, so a handful of writes finds them in any batch.
-func (e *Exporter) rejectForgotten(ctx context.Context, batch []encoded) ([]encoded, error) {
-	batch = slices.SortedStableFunc(slices.Values(batch), func(a, b encoded) int { return cmp.Compare(a.newest, b.newest) })
-	var stop error
-	words := ""
-	kept, _ := slices.BinarySearchFunc(batch, 0, func(one encoded, _ int) int {
-		if stop != nil {
-			return 1
-		}
-		err := e.write(ctx, []encoded{one})
-		failure, ok := errors.AsType[*Error](err)
-		if ok && failure.retention() {
-			words = failure.Message
-			return -1
-		}
-		if !ok || failure.Reason != Invalid && failure.Reason != Unprocessable && failure.Reason != TooLarge {
-			stop = err // nil if it was taken
-		}
-		return 1
-	})
-	if stop != nil {
-		return nil, stop
-	}
-	for _, one := range batch[:kept] {
-		if err := e.reject(ctx, one, "older than the bucket keeps: "+words); err != nil {
-			return nil, err
-		}
-	}
-	return batch[kept:], nil
 }

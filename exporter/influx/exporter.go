@@ -121,6 +121,7 @@ type Exporter struct {
 	heldAt     time.Time // when all pages were asked for last
 	sent       bool      // something, since the pages were looked at
 	auditAt    time.Time // when what InfluxDB shows is counted next
+	retryAt    time.Time // when what InfluxDB has refused is tried again; zero: now
 	forgets    bool      // the bucket does not keep points for ever
 	rejections throttle
 
@@ -173,11 +174,15 @@ func New(options Options) (*Exporter, error) {
 		auditAt:    options.Clock.Now().Add(auditAfter),
 		state:      State{WriteFailures: make(map[Reason]uint64), HeldRatio: make(map[string]float64)},
 	}
-	e.encoder = encoder{counted: options.CountedFrom.Milliseconds(), zone: options.Zone, name: options.Name}
+	e.encoder = e.newEncoder()
 	for _, reason := range Reasons {
 		e.state.WriteFailures[reason] = 0
 	}
 	return e, nil
+}
+
+func (e *Exporter) newEncoder() encoder {
+	return encoder{counted: e.options.CountedFrom.Milliseconds(), zone: e.options.Zone, name: e.options.Name}
 }
 
 // State returns what the exporter knows about itself now.
@@ -288,7 +293,7 @@ func (e *Exporter) hint(failure *Error) string {
 	case NotFound:
 		return fmt.Sprintf("see that INFLUX_URL, INFLUX_ORG and INFLUX_BUCKET are right; a missing bucket is made by: %s", e.createCommand())
 	case TooLarge, Invalid, Unprocessable:
-		return "even an empty write is refused: see that INFLUX_URL (https or http, host, port, path) is the address of InfluxDB itself"
+		return "even a point that is known to be good is refused: see that INFLUX_URL (https or http, host, port, path) is the address of InfluxDB itself"
 	default:
 		return ""
 	}

@@ -213,6 +213,19 @@ func (m *memory) listens() int {
 	return n
 }
 
+// distinct counts the listens by their times: a point that is written twice is one.
+func (m *memory) distinct() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	times := map[string]bool{}
+	for _, l := range m.lines {
+		if strings.HasPrefix(l, "listen,") {
+			times[l[strings.LastIndexByte(l, ' '):]] = true
+		}
+	}
+	return len(times)
+}
+
 // inMemory makes an Exporter that writes to m.
 func inMemory(t testing.TB, m *memory, j *journal.Journal, change ...func(*influx.Options)) *influx.Exporter {
 	t.Helper()

@@ -60,6 +60,11 @@ func (e *Error) retention() bool {
 	return strings.Contains(e.Message, "outside retention policy") || strings.Contains(e.Message, "beyond retention policy")
 }
 
+// aboutPoint reports whether InfluxDB itself has looked at a point and refused it, in words that no proxy uses.
+func (e *Error) aboutPoint() bool {
+	return e.retention() || strings.Contains(e.Message, "field type conflict")
+}
+
 // temporary tells whether the same request may work later without anybody's help.
 func (e *Error) temporary() bool {
 	return e.Reason == Network || e.Reason == Failed || e.Reason == RateLimited
@@ -107,7 +112,10 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came of it is good enough
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil { // the answer was cut: its status may be that of something between us and InfluxDB
+		return nil, &Error{Reason: Network, Err: err}
+	}
 	if s.readToken != nil && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
 		if token, err := s.readToken(); err == nil { // else the token stays as it is
 			s.token = token

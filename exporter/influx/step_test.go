@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -325,6 +328,81 @@ func TestNothingIsRejectedWhileEmptyWritesAreRefused(t *testing.T) {
 		}
 		if list := rejected(t, j); len(list) > 0 {
 			t.Errorf("rejected %+v", list)
+		}
+	})
+}
+
+// TestNothingIsRejectedForAWhile has something refuse everything that is not empty, for some seconds or now and then: a
+// proxy with a limit, a server that is out of memory, an answer that breaks off. All of it arrives thereafter.
+func TestNothingIsRejectedForAWhile(t *testing.T) {
+	inJSON := http.Header{"Content-Type": {"application/json"}}
+	refused := func(status int, header http.Header, body string) func(*http.Request) *http.Response {
+		return func(req *http.Request) *http.Response { return answer(req, status, header, body) }
+	}
+	for name, refuse := range map[string]func(*http.Request) *http.Response{
+		"413 of a proxy": refused(413, http.Header{"Content-Type": {"text/html"}}, "<html>Request Entity Too Large</html>"),
+		"400 in JSON":    refused(400, inJSON, `{"code":"invalid","message":"unable to parse points"}`),
+		"422 in JSON":    refused(422, inJSON, `{"code":"unprocessable entity","message":"failure writing points to database"}`),
+		"400 that is cut": func(req *http.Request) *http.Response {
+			resp := answer(req, 400, inJSON, "")
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"code":"invalid","mess`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return resp
+		},
+	} {
+		for every, long := range map[int]time.Duration{1: 10 * time.Minute, 3: 25 * time.Hour} {
+			if every > 1 && name != "400 in JSON" {
+				continue // a day of looking at the outbox takes seconds
+			}
+			t.Run(fmt.Sprintf("%s, every %d", name, every), func(t *testing.T) {
+				inBubble(t, 20, func(t *testing.T, j *journal.Journal) {
+					m, writes, until := &memory{}, 0, time.Now().Add(30*time.Second)
+					m.fault = func(req *http.Request, body string) (*http.Response, error) {
+						if body == "" || !time.Now().Before(until) {
+							return nil, nil
+						}
+						if writes++; writes%every == 0 {
+							return refuse(req), nil
+						}
+						return nil, nil
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					done := make(chan error)
+					e := inMemory(t, m, j)
+					go func() { done <- e.Run(ctx) }()
+					time.Sleep(long) // what was refused now and then is tried again after a day
+					cancel()
+					if err := <-done; err != nil {
+						t.Error(err)
+					}
+					if list := rejected(t, j); len(list) > 0 || pending(t, j) > 0 || m.distinct() != 20 {
+						t.Errorf("%d listens, %d pending, rejected %+v; want 20, 0 and none", m.distinct(), pending(t, j), list)
+					}
+					if every == 1 && e.State().PointsRejected > 0 {
+						t.Errorf("%d points were rejected for a while", e.State().PointsRejected)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestRejectedIsTriedAgain mends a bucket in which a field had another type. The entries arrive after the next start.
+func TestRejectedIsTriedAgain(t *testing.T) {
+	inBubble(t, 20, func(t *testing.T, j *journal.Journal) {
+		m := &memory{fault: func(req *http.Request, body string) (*http.Response, error) {
+			if strings.Contains(body, "listen,") {
+				return answer(req, 422, http.Header{"Content-Type": {"application/json"}}, `{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \"ms_played\" on measurement \"listen\" is type integer, already exists as type float dropped=1"}`), nil
+			}
+			return nil, nil
+		}}
+		drain(t, inMemory(t, m, j))
+		if n := len(rejected(t, j)); n != 20 {
+			t.Fatalf("%d rejected, want 20", n)
+		}
+		m.fault = nil
+		drain(t, inMemory(t, m, j))
+		if list := rejected(t, j); len(list) > 0 || m.listens() != 20 {
+			t.Errorf("%d listens, rejected %+v", m.listens(), list)
 		}
 	})
 }
