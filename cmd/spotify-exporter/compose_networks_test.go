@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/spotify-exporter/spotify-exporter/exporter/influxtest"
+	"github.com/spotify-exporter/spotify-exporter/exporter/promtest"
 )
 
 // reachable are the services that each service of the stack can open connections
@@ -141,6 +144,35 @@ func TestComposeAddresses(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
+		}
+	}
+}
+
+// TestComposePrometheusListens runs a Prometheus with the addresses of the stack:
+// 127.0.0.2 stands for the network with InfluxDB, 127.0.0.3 for that with Alertmanager.
+func TestComposePrometheusListens(t *testing.T) {
+	_, port, err := net.SplitHostPort(promtest.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var flags []string
+	for _, argument := range loadCompose(t, "docker-compose.yml").Services["prometheus"].Command {
+		if strings.HasPrefix(argument, "--web.") {
+			flags = append(flags, strings.NewReplacer("prometheus-inside", "127.0.0.2", ":9090", ":"+port).Replace(argument))
+		}
+	}
+	config := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtest.Prometheus(t, config, flags...)
+	for host, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": true, "127.0.0.3": false} {
+		connection, err := net.Dial("tcp", net.JoinHostPort(host, port))
+		if err == nil {
+			connection.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("Prometheus listens on %s: %v, want %v", host, err == nil, want)
 		}
 	}
 }
