@@ -64,7 +64,7 @@ type Truth struct {
 // Listening is what the listener did.
 type Listening struct{ o Options }
 
-// New returns a listening history from 2013 to 2024.
+// New returns a listening history from March 2013 to the 26th of September 2024.
 func New(o Options) *Listening { return &Listening{o} }
 
 // Plays yields each play once, in the order of their ends.
@@ -96,7 +96,7 @@ var (
 	startsKnown  = time.Date(2017, 3, 1, 0, 0, 0, 0, time.UTC)
 	startsInS    = time.Date(2022, 10, 14, 10, 0, 0, 0, time.UTC)
 	chaptersFrom = time.Date(2023, 11, 1, 0, 0, 0, 0, time.UTC)
-	lastDay      = time.Date(2024, 8, 1, 0, 0, 0, 0, time.UTC)
+	lastDay      = time.Date(2024, 9, 26, 0, 0, 0, 0, time.UTC)
 )
 
 const (
@@ -108,10 +108,13 @@ func (l *Listening) rows() iter.Seq[row] {
 	return func(yield func(row) bool) {
 		random := rand.New(rand.NewPCG(l.o.Seed, 5))
 		works := rand.NewZipf(random, 1.05, 20, uint64(l.o.Rows/8+20))
-		breaks := max(lastDay.Sub(firstDay)/time.Duration(max(l.o.Rows, 1))-meanPlay, time.Second) * meanSession
 		now := firstDay
 		for n := 0; n < l.o.Rows; {
-			now = now.Add(time.Duration(random.ExpFloat64()*float64(breaks)) + 2*time.Second).Truncate(time.Millisecond)
+			// As long as it takes for the rows that are left to end on the last day.
+			left := lastDay.Sub(now)
+			mean := max(left/time.Duration(l.o.Rows-n)-meanPlay, time.Second) * meanSession
+			pause := min(time.Duration(random.ExpFloat64()*float64(mean)), max(left, 0))
+			now = now.Add(pause + 2*time.Second).Truncate(time.Millisecond)
 			var session []Play
 			session, now = l.session(random, works, now)
 			for _, p := range session {
