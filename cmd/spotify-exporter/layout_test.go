@@ -1,10 +1,15 @@
 package main_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,5 +73,39 @@ func TestLayout(t *testing.T) {
 				t.Errorf("%s imports %s, which the layout does not allow", name, imported)
 			}
 		}
+	}
+}
+
+// TestNothingBesideTheClone looks for files that read data which lie beside the clone on some machines only. They have
+// the name and the build tag that CI runs, and their tests the prefix, since CI runs no other tests with the tag.
+func TestNothingBesideTheClone(t *testing.T) {
+	var tagged int
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && entry.Name() == ".git" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if entry.IsDir() || filepath.Ext(path) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		behind := strings.HasPrefix(string(text), "//go:build shared\n")
+		if beside := strings.Contains(string(text), "../"+"shared/"); beside && !behind || behind != (entry.Name() == "shared_test.go") {
+			t.Errorf("%s: whatever reads data beside the clone is a shared_test.go that begins with //go:build shared, and nothing else is", path)
+		}
+		if behind {
+			tagged++
+			for _, name := range regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)`).FindAllStringSubmatch(string(text), -1) {
+				if !strings.HasPrefix(name[1], "TestShared") && !strings.HasPrefix(name[1], "BenchmarkShared") {
+					t.Errorf("%s: %s is run by nobody: its name has to begin with TestShared", path, name[1])
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || tagged == 0 {
+		t.Fatalf("%d files are behind the tag (%v)", tagged, err)
 	}
 }
