@@ -42,7 +42,7 @@ func (command checkCommand) Run(ctx context.Context, p *program) error {
 		for _, mistake := range joined(err) {
 			c.failed("configuration", mistake.Error(), "")
 		}
-		return usageError{errors.New("run would not start: the configuration is wrong")}
+		return configError{errors.New("run would not start: the configuration is wrong")}
 	}
 	c.config = &config
 	c.environment()

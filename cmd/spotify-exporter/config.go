@@ -121,7 +121,7 @@ const (
 	needsClient need = true // a client ID, to speak to Spotify
 )
 
-// loadConfig reads and checks the environment. Its error is a usageError with all
+// loadConfig reads and checks the environment. Its error is a configError with all
 // mistakes, one a line.
 func loadConfig(needed need) (config, error) {
 	env, err := readEnvironment()
@@ -134,7 +134,7 @@ func loadConfig(needed need) (config, error) {
 		return mistakes
 	})
 	if len(mistakes) > 0 {
-		return config{}, usageError{errors.Join(mistakes...)}
+		return config{}, configError{errors.Join(mistakes...)}
 	}
 	c.Warnings = unknownVariables(os.Environ())
 	return c, nil
@@ -209,7 +209,7 @@ func (c *config) makeDataDir() error {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("DATA_DIR: nothing can be written there (%q), make room: %w", c.DataDir, err) // the configuration is right
 	default:
-		return usageError{fmt.Errorf("DATA_DIR: must be a folder that user id %d may write (got %q): %w", os.Getuid(), c.DataDir, err)}
+		return configError{fmt.Errorf("DATA_DIR: must be a folder that user id %d may write (got %q): %w", os.Getuid(), c.DataDir, err)}
 	}
 }
 

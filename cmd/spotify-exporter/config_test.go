@@ -135,7 +135,7 @@ func TestConfigurationMistakes(t *testing.T) {
 			for name, value := range test.vars {
 				t.Setenv(name, value)
 			}
-			_, errs := command(t, exitUsage, "run")
+			_, errs := command(t, exitConfig, "run")
 			if !strings.HasPrefix(errs, "spotify-exporter: "+test.want) || strings.Count(errs, "\n") != 1 {
 				t.Errorf("%v:\n got %s want %s", test.vars, errs, test.want)
 			}
@@ -148,7 +148,7 @@ func TestConfigurationMistakes(t *testing.T) {
 
 func TestAllMistakesAtOnce(t *testing.T) {
 	setEnvironment(t, map[string]string{"LOG_LEVEL": "loud", "SPOTIFY_REQUEST_BUDGET": "many", "COUNT_FROM": "never"})
-	_, errs := command(t, exitUsage)
+	_, errs := command(t, exitConfig)
 	var names []string
 	for line := range strings.Lines(errs) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(line, "spotify-exporter: "), ":")
@@ -203,7 +203,7 @@ func TestUnwritableDataDir(t *testing.T) {
 	}
 	setEnvironment(t, map[string]string{"SPOTIFY_CLIENT_ID": "client", "DATA_DIR": filepath.Join(file, "data")})
 	for _, name := range []string{"run", "login"} {
-		if _, errs := command(t, exitUsage, name); !strings.Contains(errs, "DATA_DIR: must be a folder that user id") {
+		if _, errs := command(t, exitConfig, name); !strings.Contains(errs, "DATA_DIR: must be a folder that user id") {
 			t.Errorf("%s: %s", name, errs)
 		}
 	}

@@ -148,13 +148,13 @@ func demoConfig(dir string, filled bool) (*config, error) {
 			mistakes = append(mistakes, given("INFLUX_BUCKET", "must have demo in its name: simulated listening takes the place of what is in it", env.InfluxBucket))
 		}
 		if len(mistakes) > 0 {
-			return nil, usageError{errors.Join(mistakes...)}
+			return nil, configError{errors.Join(mistakes...)}
 		}
 		timezone = env.Timezone
 	}
 	zones, err := newZones(timezone, os.Getenv("TZ"), "/etc/localtime", false)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, configError{err}
 	}
 	zones.warning = "" // the demo has no statistics
 	c := &config{

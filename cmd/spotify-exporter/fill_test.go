@@ -49,13 +49,14 @@ func TestDemoFillUsage(t *testing.T) {
 	for want, test := range map[string]struct {
 		bucket string
 		args   []string
+		exit   int
 	}{
-		`INFLUX_BUCKET: must have demo in its name: simulated listening takes the place of what is in it (got "spotify")`: {"spotify", []string{"--fill", "365d"}},
-		`--fill: must be from 1d to 7305d (got "1y")`: {"demo", []string{"--fill", "1y"}},
-		"--speed: needs --for beside --fill":          {"demo", []string{"--fill", "1d", "--speed", "60"}},
+		`INFLUX_BUCKET: must have demo in its name: simulated listening takes the place of what is in it (got "spotify")`: {"spotify", []string{"--fill", "365d"}, exitConfig},
+		`--fill: must be from 1d to 7305d (got "1y")`: {"demo", []string{"--fill", "1y"}, exitUsage},
+		"--speed: needs --for beside --fill":          {"demo", []string{"--fill", "1d", "--speed", "60"}, exitUsage},
 	} {
 		setEnvironment(t, map[string]string{"INFLUX_URL": "http://127.0.0.1:1", "INFLUX_ORG": "home", "INFLUX_BUCKET": test.bucket, "INFLUX_TOKEN": "hidden"})
-		if _, errs := command(t, exitUsage, append([]string{"demo"}, test.args...)...); !strings.Contains(errs, want) || strings.Contains(errs, "hidden") {
+		if _, errs := command(t, test.exit, append([]string{"demo"}, test.args...)...); !strings.Contains(errs, want) || strings.Contains(errs, "hidden") {
 			t.Errorf("demo does not say %q: %s", want, errs)
 		}
 	}

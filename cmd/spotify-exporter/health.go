@@ -17,7 +17,7 @@ func (healthCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if !isListenAddress(env.WebListenAddress) {
-		return usageError{errListenAddress(env.WebListenAddress)}
+		return configError{errListenAddress(env.WebListenAddress)}
 	}
 	if err := prom.Probe(ctx, env.WebListenAddress); err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -22,14 +24,26 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
-	exitUsage  = 2 // wrong configuration or command line
+	exitUsage  = 2  // wrong command line; a panic of Go ends with it too
+	exitConfig = 78 // wrong configuration, EX_CONFIG of sysexits.h: another start does not put it right
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// stopSignals are the signals that end a command cleanly. SIGHUP, which comes when a
+// terminal is closed, is one of them unless it is ignored, as under nohup. Nothing is
+// reloaded: what is in the environment does not change while a process runs.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // program is this command line program as a value, so that tests run it in their
@@ -58,17 +72,21 @@ type commands struct {
 	Demo     demoCommand     `cmd:"" help:"Show all of it at work, with a simulated Spotify; needs nothing."`
 	Health   healthCommand   `cmd:"" help:"Ask the running exporter on this machine whether it serves, for containers."`
 	Version  versionCommand  `cmd:"" help:"Print which version this is."`
+	Help     helpCommand     `cmd:"" help:"Show this help, or that of a command."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print which version this is."`
 }
 
 // run is main with everything given.
 func (p *program) run(ctx context.Context, args []string) (exit int) {
-	helped := false
+	answered := false // by the parser, to --help or --version
 	parser, err := kong.New(&commands{},
 		kong.Name("spotify-exporter"),
 		kong.Description("Records every listen of Spotify accounts, for InfluxDB, Prometheus and Grafana. "+
 			"It is configured by environment variables, see .env.example."),
+		kong.Vars{"version": versionLine()},
 		kong.Writers(p.stdout, p.stderr),
-		kong.Exit(func(int) { helped = true }),
+		kong.Exit(func(int) { answered = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p))
 	if err != nil {
@@ -76,14 +94,13 @@ func (p *program) run(ctx context.Context, args []string) (exit int) {
 	}
 	selected, err := parser.Parse(args)
 	switch {
-	case helped:
-		return exitDone
+	case answered:
 	case err != nil:
-		fmt.Fprintf(p.stderr, "spotify-exporter: %v; see spotify-exporter --help\n", err)
-		return exitUsage
+		err = usageError{inWords(err, parser, args)}
+	default:
+		err = selected.Run(parser)
 	}
-	err = selected.Run()
-	if err == nil {
+	if err == nil || answered {
 		return exitDone
 	}
 	for _, line := range joined(err) {
@@ -92,20 +109,47 @@ func (p *program) run(ctx context.Context, args []string) (exit int) {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
+	if _, ok := errors.AsType[configError](err); ok {
+		return exitConfig
+	}
 	return exitFailed
 }
 
-// usageError is an error of the configuration or the command line.
+// inWords is an error of the parser, which takes an unknown command for an argument of
+// the default one, with where to read more.
+func inWords(err error, parser *kong.Kong, args []string) error {
+	text := err.Error()
+	isCommand := func(node *kong.Node) bool { return node.Name == args[0] }
+	if len(args) > 0 && !slices.ContainsFunc(parser.Model.Children, isCommand) {
+		text = strings.Replace(text, "unexpected argument", "unknown command", 1)
+	}
+	if strings.HasSuffix(text, "?") {
+		return errors.New(text + " See spotify-exporter help")
+	}
+	return errors.New(text + "; see spotify-exporter help")
+}
+
+// usageError is an error of the command line.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
+// configError is an error of the configuration: of the environment, or of what it
+// names.
+type configError struct{ err error }
+
+func (e configError) Error() string { return e.err.Error() }
+func (e configError) Unwrap() error { return e.err }
+
 // joined returns the errors that err was joined of, or err alone: each gets a
 // line of its own.
 func joined(err error) []error {
-	if usage, ok := err.(usageError); ok {
-		err = usage.err
+	switch wrong := err.(type) {
+	case usageError:
+		err = wrong.err
+	case configError:
+		err = wrong.err
 	}
 	list, ok := err.(interface{ Unwrap() []error })
 	if !ok {

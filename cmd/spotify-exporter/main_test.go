@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	now := time.Now()
 	elapsed := time.Duration(float64(now.Sub(time.Unix(0, moment))) * speed)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, clock: clock.New(time.Unix(0, shown).Add(elapsed), speed)}
 	os.Exit(p.run(ctx, os.Args[1:]))
@@ -120,12 +119,24 @@ func TestUsage(t *testing.T) {
 	setEnvironment(t, nil)
 	help, _ := command(t, exitDone, "--help")
 	for field := range reflect.TypeFor[commands]().Fields() {
-		if name := strings.ToLower(field.Name); !strings.Contains(help, "\n  "+name) {
+		_, isCommand := field.Tag.Lookup("cmd")
+		if name := strings.ToLower(field.Name); isCommand && !strings.Contains(help, "\n  "+name) {
 			t.Errorf("--help does not name %s:\n%s", name, help)
 		}
 	}
-	if out, _ := command(t, exitDone, "plays", "--help"); !strings.Contains(out, "--format") {
-		t.Errorf("plays --help: %s", out)
+	if out, _ := command(t, exitDone, "help"); out != help {
+		t.Errorf("help is not --help: %s", out)
+	}
+	for _, name := range []string{"plays", "explain", "run", "help"} { // explain needs an argument, run is the default
+		of, _ := command(t, exitDone, name, "--help")
+		if out, _ := command(t, exitDone, "help", name); out != of || !strings.Contains(of, "spotify-exporter "+name) {
+			t.Errorf("%s --help and help %[1]s:\n%s\n%s", name, of, out)
+		}
+	}
+	for _, args := range [][]string{{"playes"}, {"help", "playes"}, {"playes", "--limit", "3"}} {
+		if _, errs := command(t, exitUsage, args...); !strings.Contains(errs, `unknown command playes, did you mean "plays"? See spotify-exporter help`) {
+			t.Errorf("%v: %s", args, errs)
+		}
 	}
 	for _, args := range [][]string{{"listen"}, {"plays", "--format", "xml"}, {"plays", "--limit", "-1"}, {"explain"}, {"demo", "--speed", "0"}, {"demo", "--for", "0s"}, {"gaps", "--accept", "x"}} {
 		if out, errs := command(t, exitUsage, args...); out != "" || errs == "" {
@@ -148,5 +159,8 @@ func TestVersion(t *testing.T) {
 	out, _ := command(t, exitDone, "version")
 	if !strings.HasPrefix(out, "spotify-exporter ") || !strings.Contains(out, "go1.") {
 		t.Errorf("version: %q", out)
+	}
+	if flag, _ := command(t, exitDone, "--version"); flag != out {
+		t.Errorf("--version: %q, version: %q", flag, out)
 	}
 }

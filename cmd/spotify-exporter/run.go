@@ -36,7 +36,7 @@ func (runCommand) Run(ctx context.Context, p *program) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return errors.Join(err, d.tryLock(ctx)) // likewise
 	case err != nil:
-		return usageError{err}
+		return configError{err}
 	}
 	err = d.run(ctx, web, func(opened *parts) {
 		version, _ := buildVersion()

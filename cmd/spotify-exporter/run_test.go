@@ -259,7 +259,7 @@ func TestNowPlayingIsPrivateOnRequest(t *testing.T) {
 
 func TestWebConfigFile(t *testing.T) {
 	simulate(t, clock.Clock{}, map[string]string{"WEB_CONFIG_FILE": "/nowhere.yml"})
-	if _, errs := command(t, exitUsage, "run"); !strings.Contains(errs, "WEB_CONFIG_FILE: /nowhere.yml") {
+	if _, errs := command(t, exitConfig, "run"); !strings.Contains(errs, "WEB_CONFIG_FILE: /nowhere.yml") {
 		t.Errorf("run: %s", errs)
 	}
 }

@@ -80,7 +80,7 @@ func (c *setupCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if mistakes := env.withoutFaulty(env.checkSetup); len(mistakes) > 0 {
-		return usageError{errors.Join(mistakes...)}
+		return configError{errors.Join(mistakes...)}
 	}
 	for _, dir := range []string{c.To, c.GrafanaTo} {
 		if err := os.MkdirAll(dir, 0o755); err != nil { // files have owners and modes of their own

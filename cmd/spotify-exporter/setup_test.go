@@ -395,7 +395,7 @@ func TestSetupOfWhatIsNotInfluxDB2(t *testing.T) {
 
 func TestSetupUsage(t *testing.T) {
 	setEnvironment(t, nil)
-	_, errs := command(t, exitUsage, "setup", "--to", t.TempDir())
+	_, errs := command(t, exitConfig, "setup", "--to", t.TempDir())
 	for _, name := range []string{"INFLUX_URL: required", "INFLUX_ORG: required", "INFLUX_BUCKET: required"} {
 		if !strings.Contains(errs, name) {
 			t.Errorf("setup does not say %q: %s", name, errs)

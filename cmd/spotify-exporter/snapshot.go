@@ -35,10 +35,10 @@ func (c *snapshotCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if config.GrafanaURL == "" {
-		return usageError{errors.New("GRAFANA_URL: required for the snapshot; it is the address of Grafana, such as http://localhost:3000")}
+		return configError{errors.New("GRAFANA_URL: required for the snapshot; it is the address of Grafana, such as http://localhost:3000")}
 	}
 	if config.GrafanaToken == "" && config.GrafanaTokenFile == "" && !c.PrintURL && !c.PrintEmbed {
-		return usageError{errNoGrafanaToken}
+		return configError{errNoGrafanaToken}
 	}
 	if err := config.makeDataDir(); err != nil {
 		return err

@@ -119,11 +119,11 @@ func TestSnapshotKeepsPrivate(t *testing.T) {
 
 func TestSnapshotMistakes(t *testing.T) {
 	setEnvironment(t, nil)
-	if _, errs := command(t, exitUsage, "snapshot"); !strings.Contains(errs, "GRAFANA_URL: required") {
+	if _, errs := command(t, exitConfig, "snapshot"); !strings.Contains(errs, "GRAFANA_URL: required") {
 		t.Errorf("without an address: %s", errs)
 	}
 	t.Setenv("GRAFANA_URL", "http://127.0.0.1:1")
-	if _, errs := command(t, exitUsage, "snapshot"); !strings.Contains(errs, "GRAFANA_TOKEN: required for the snapshot") {
+	if _, errs := command(t, exitConfig, "snapshot"); !strings.Contains(errs, "GRAFANA_TOKEN: required for the snapshot") {
 		t.Errorf("without a token: %s", errs)
 	}
 	t.Setenv("GRAFANA_TOKEN", "glsa_hidden")

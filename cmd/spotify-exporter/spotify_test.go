@@ -303,7 +303,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckOfMistakes(t *testing.T) {
 	setEnvironment(t, map[string]string{"LOG_LEVEL": "loud"})
-	out, _ := command(t, exitUsage, "check")
+	out, _ := command(t, exitConfig, "check")
 	if strings.Count(out, "failed   configuration: ") != 2 {
 		t.Errorf("check:\n%s", out)
 	}
@@ -321,7 +321,7 @@ func TestCheckMakesNoDataDir(t *testing.T) {
 func TestUserinfoIsNeverPrinted(t *testing.T) {
 	u := url.URL{Scheme: "http", Host: "x", User: url.UserPassword("u", "hidden")}
 	setEnvironment(t, map[string]string{"SPOTIFY_API_URL": u.String()})
-	if out, errs := command(t, exitUsage, "check"); strings.Contains(out+errs, "hidden") || cmp.Or(out, errs) == "" {
+	if out, errs := command(t, exitConfig, "check"); strings.Contains(out+errs, "hidden") || cmp.Or(out, errs) == "" {
 		t.Errorf("check: %s%s", out, errs)
 	}
 }

@@ -101,7 +101,7 @@ func TestSystemdFilesAgree(t *testing.T) {
 	unit := readText(t, deploy("systemd", "spotify-exporter.service"))
 	for _, line := range []string{
 		"Type=notify", "User=spotify-exporter", "StateDirectory=spotify-exporter", "Environment=DATA_DIR=/var/lib/spotify-exporter",
-		"EnvironmentFile=/etc/spotify-exporter/environment", "RestartPreventExitStatus=2",
+		"EnvironmentFile=/etc/spotify-exporter/environment", "RestartPreventExitStatus=78",
 	} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("the unit does not have %s", line)

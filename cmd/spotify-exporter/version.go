@@ -10,9 +10,14 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run(p *program) error {
-	version, revision := buildVersion()
-	_, err := fmt.Fprintf(p.stdout, "spotify-exporter %s (%s, %s, %s/%s)\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(p.stdout, versionLine())
 	return err
+}
+
+// versionLine is what the command version and the flag --version print.
+func versionLine() string {
+	version, revision := buildVersion()
+	return fmt.Sprintf("spotify-exporter %s (%s, %s, %s/%s)", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion returns what the Go command has stamped into the binary. Without
