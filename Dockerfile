@@ -35,7 +35,7 @@ COPY --from=build --chown=65532:65532 /out/exporter/ /
 COPY --from=build --chown=65531:65532 /out/tokens/ /
 COPY --from=build --chown=65531:472 /out/grafana/ /
 COPY --from=build --chown=65531:65531 /out/operator/ /
-ENV PATH=/usr/bin DATA_DIR=/data
+ENV PATH=/usr/bin DATA_DIR=/data WEB_LISTEN_ADDRESS=:10178
 VOLUME ["/data"]
 EXPOSE 10178
 USER 65532:65532

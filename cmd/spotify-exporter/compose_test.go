@@ -198,6 +198,12 @@ func TestComposeStack(t *testing.T) {
 		t.Errorf("published: %q, want %q", published, want)
 	}
 
+	// By default the program serves its own machine alone, which a container is of its own.
+	for _, name := range []string{"spotify-exporter", "demo"} {
+		if address := project.Services[name].Environment["WEB_LISTEN_ADDRESS"]; address == nil || *address != ":10178" {
+			t.Errorf("%s: Prometheus does not reach it: WEB_LISTEN_ADDRESS is not :10178", name)
+		}
+	}
 	for _, name := range []string{"grafana", "demo-grafana"} {
 		environment := project.Services[name].Environment
 		for variable, want := range map[string]string{

@@ -47,7 +47,8 @@ type environment struct {
 	InfluxBucket            string `envconfig:"INFLUX_BUCKET" help:"bucket in InfluxDB, made if the token may"`
 	InfluxToken             string `envconfig:"INFLUX_TOKEN" help:"API token of InfluxDB that may read and write the bucket"`
 	InfluxTokenFile         string `envconfig:"INFLUX_TOKEN_FILE" help:"file with the API token"`
-	WebListenAddress        string `envconfig:"WEB_LISTEN_ADDRESS" default:":10178" help:"where /metrics and the status page are served"`
+	WebListenAddress        string `envconfig:"WEB_LISTEN_ADDRESS" default:"127.0.0.1:10178" help:"where /metrics and the status page, which tell what plays, are served; :10178 for everybody in the network"`
+	WebHosts                string `envconfig:"WEB_HOSTS" help:"host names by which others reach /metrics and the status page, comma separated; IP addresses, localhost and names without a dot need not be told"`
 	WebConfigFile           string `envconfig:"WEB_CONFIG_FILE" help:"file of the exporter toolkit for TLS and passwords"`
 	NowPlayingInfo          string `envconfig:"NOW_PLAYING_INFO" default:"true" help:"whether /metrics and the status page name what plays: true or false"`
 	AlertmanagerURL         string `envconfig:"ALERTMANAGER_URL" help:"address of Alertmanager, such as http://localhost:9093, for check; if empty, nobody is told when something fails"`
@@ -94,6 +95,7 @@ type config struct {
 	InfluxTokenFile                    string // where it is from, "" if that is the environment
 
 	WebListenAddress string
+	WebHosts         []string // names beside those that need not be told
 	WebConfigFile    string
 	NowPlayingInfo   bool
 	AlertmanagerURL  string // "": none
@@ -277,6 +279,8 @@ func (env *environment) check(needed need) (config, []error) {
 	if !isListenAddress(env.WebListenAddress) {
 		wrong(errListenAddress(env.WebListenAddress))
 	}
+	c.WebHosts, err = hostNames("WEB_HOSTS", env.WebHosts)
+	wrong(err)
 	c.WebConfigFile = env.WebConfigFile
 	c.NowPlayingInfo, err = boolean("NOW_PLAYING_INFO", env.NowPlayingInfo)
 	wrong(err)
@@ -478,6 +482,24 @@ func isListenAddress(address string) bool {
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
 }
+
+// hostNames reads a list of host names.
+func hostNames(variable, list string) (names []string, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		if name == "" {
+			continue
+		}
+		if !hostName.MatchString(name) {
+			return nil, given(variable, "must be host names such as music.example.org, comma separated, without scheme, port and path", name)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// hostName is a name as the Host header of a request has it. It is not held against all rules of DNS.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
 
 // serviceLink are the names of variables that Kubernetes sets for every service.
 var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)

@@ -147,6 +147,7 @@ func (d *daemon) newMetrics() *prom.Metrics {
 		Journal:        d.journalState,
 		Ready:          func() bool { return d.parts.Load() != nil },
 		Warnings:       d.warnings,
+		Hosts:          d.config.WebHosts,
 		Now:            d.clock.Now,
 		NowPlayingInfo: d.config.NowPlayingInfo,
 		Version:        version,

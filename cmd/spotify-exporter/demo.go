@@ -156,6 +156,10 @@ func demoConfig(dir string, filled bool) (*config, error) {
 	if err != nil {
 		return nil, configError{err}
 	}
+	hosts, err := hostNames("WEB_HOSTS", env.WebHosts)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	zones.warning = "" // the demo has no statistics
 	c := &config{
 		ClientID:         "demo",
@@ -165,6 +169,7 @@ func demoConfig(dir string, filled bool) (*config, error) {
 		CountFrom:        30 * time.Second,
 		DataDir:          dir,
 		WebListenAddress: env.WebListenAddress,
+		WebHosts:         hosts,
 		NowPlayingInfo:   true,
 		InfluxURL:        influx.InfluxURL,
 		InfluxOrg:        env.InfluxOrg,
@@ -248,7 +253,8 @@ func (s *show) runUntilStopped(ctx context.Context, log *slog.Logger) error {
 func (s *show) daemon(ctx context.Context, log *slog.Logger, watch func(context.Context, *parts, chan error) error) error {
 	web, err := prom.Listen(s.config.WebListenAddress, "")
 	if err != nil {
-		if web, err = prom.Listen(":0", ""); err != nil {
+		host, _, _ := net.SplitHostPort(s.config.WebListenAddress)
+		if web, err = prom.Listen(net.JoinHostPort(host, "0"), ""); err != nil {
 			return err
 		}
 	}

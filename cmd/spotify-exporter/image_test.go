@@ -59,6 +59,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("the image is made from %s: nothing but ours is to be in it", image.BaseName)
 	}
 	labels := make(map[string]string)
+	environment := make(map[string]string)
 	var user, entrypoint, probe string
 	for _, command := range image.Commands {
 		switch c := command.(type) {
@@ -70,11 +71,18 @@ func TestImage(t *testing.T) {
 			entrypoint = strings.Join(c.CmdLine, " ")
 		case *instructions.HealthCheckCommand:
 			probe = strings.Join(c.Health.Test, " ")
+		case *instructions.EnvCommand:
+			for _, variable := range c.Env {
+				environment[variable.Key] = variable.Value
+			}
 		case *instructions.LabelCommand:
 			for _, label := range c.Labels {
 				labels[label.Key] = label.Value
 			}
 		}
+	}
+	if environment["WEB_LISTEN_ADDRESS"] != ":10178" || environment["DATA_DIR"] != "/data" {
+		t.Errorf("environment %v: nobody outside of the container reaches it, or its data is not in the volume", environment)
 	}
 	if user != "65532:65532" || entrypoint != "/usr/bin/spotify-exporter" || probe != "CMD /usr/bin/spotify-exporter health" {
 		t.Errorf("user %q, entry point %q, probe %q", user, entrypoint, probe)

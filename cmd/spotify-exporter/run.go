@@ -38,6 +38,13 @@ func (runCommand) Run(ctx context.Context, p *program) error {
 	case err != nil:
 		return configError{err}
 	}
+	if web.OnLoopback() {
+		log.Info("only this machine can reach the metrics and the status page", "address", web.Addr().String(),
+			"hint", "they tell what plays; WEB_LISTEN_ADDRESS=:10178 opens them to everybody in the network")
+	} else {
+		log.Info("whoever can reach this address sees the metrics and the status page, which tell what plays", "address", web.Addr().String(),
+			"hint", "WEB_LISTEN_ADDRESS=127.0.0.1:10178 keeps them for this machine")
+	}
 	err = d.run(ctx, web, func(opened *parts) {
 		version, _ := buildVersion()
 		log.Info("started", "version", version, "address", web.Addr().String(), "journal", opened.journal.Path(), "time_zone", config.Zones.String())

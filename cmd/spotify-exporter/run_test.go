@@ -110,6 +110,9 @@ func TestRun(t *testing.T) {
 		log := d.errs.String()
 		return strings.Contains(log, "no InfluxDB: the journal is the only store") && strings.Contains(log, "spotify-exporter login") && strings.Contains(log, "SPOTIFY_NICE")
 	})
+	if log := d.errs.String(); !strings.Contains(log, "only this machine can reach the metrics") || !strings.Contains(log, "WEB_LISTEN_ADDRESS=:10178") {
+		t.Errorf("it does not say who can reach it:\n%s", log)
+	}
 	if get(t, d.URL+"/-/healthy") == "" || get(t, d.URL+"/-/ready") == "" {
 		t.Error("neither healthy nor ready without a login")
 	}
@@ -334,4 +337,30 @@ func TestCompare(t *testing.T) {
 
 func playOf(uri string, ended time.Time) journal.Play {
 	return journal.Play{Item: journal.Item{URI: uri}, EndedAt: ended}
+}
+
+// TestRunForOthers opens the metrics to the network, for a name that is told.
+func TestRunForOthers(t *testing.T) {
+	simulate(t, clock.Clock{}, map[string]string{"WEB_LISTEN_ADDRESS": ":0", "WEB_HOSTS": "music.example.org, nas.example.org"})
+	d := startDaemon(t, clock.Clock{})
+	eventually(t, 5*time.Second, "it says who can reach it", func() bool {
+		log := d.errs.String()
+		return strings.Contains(log, "whoever can reach this address") && strings.Contains(log, "WEB_LISTEN_ADDRESS=127.0.0.1:10178")
+	})
+	for host, want := range map[string]int{"nas.example.org:10178": http.StatusOK, "evil.example.org:10178": http.StatusMisdirectedRequest} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("of host %s: %d, want %d", host, answer.StatusCode, want)
+		}
+	}
+	d.finish(t)
 }

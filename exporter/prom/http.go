@@ -18,7 +18,8 @@ const (
 
 // Handler serves /metrics, the landing page, /-/healthy (this process serves)
 // and /-/ready (the journal is open), for GET and HEAD. Neither of the last two
-// asks whether anybody is logged in or Spotify is up: no restart would help.
+// asks whether anybody is logged in or Spotify is up: no restart would help. A
+// request for a host that is not ours is refused on every route.
 func (m *Metrics) Handler() http.Handler {
 	metrics := promhttp.InstrumentMetricHandler(m.registry, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		Registry:            m.registry,
@@ -41,14 +42,21 @@ func (m *Metrics) Handler() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready\n")
 	})
-	return mux
+	return noSniffing(forOwnHosts(mux, m.options.Hosts))
+}
+
+// noSniffing keeps browsers from taking an answer for another type than it says.
+func noSniffing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // answer sends a line of text that nobody may cache.
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // a client that went away needs no answer
 }

@@ -48,7 +48,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		ready = test.ready
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), test.method, test.path, nil))
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), test.method, "http://localhost"+test.path, nil))
 		if recorder.Code != test.want {
 			t.Errorf("%s %s, ready %v: %d, want %d", test.method, test.path, test.ready, recorder.Code, test.want)
 		}
@@ -150,7 +150,7 @@ func TestClientThatGoesAway(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	prom.New(o).Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	prom.New(o).Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/", nil))
 }
 
 // TestLoginThatEnds: the days left are told, and told louder when they are few.

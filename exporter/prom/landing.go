@@ -92,7 +92,6 @@ func (m *Metrics) landingPage() http.Handler {
 		header.Set("Content-Security-Policy", policy)
 		header.Set("Cache-Control", "no-store")
 		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("X-Content-Type-Options", "nosniff")
 		_, _ = body.WriteTo(w) // a client that went away needs no page
 	})
 }

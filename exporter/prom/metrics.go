@@ -38,6 +38,9 @@ type Options struct {
 	// Warnings are what an operator should put right, as sentences for the landing
 	// page.
 	Warnings func(context.Context) []string
+	// Hosts are names of this exporter in the Host header of requests, beside those
+	// that cannot be anybody else's.
+	Hosts []string
 	// Now is the clock by which the states' times are meant; nil means time.Now.
 	Now func() time.Time
 

@@ -146,7 +146,7 @@ func expose(t *testing.T, m *prom.Metrics) string {
 
 func get(t *testing.T, handler http.Handler, path, accept string) *httptest.ResponseRecorder {
 	t.Helper()
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+path, nil)
 	if accept != "" {
 		request.Header.Set("Accept", accept)
 	}

@@ -17,7 +17,8 @@ import (
 // list of Prometheus' default port allocations had all of 9100 to 9999 taken in
 // June 2023 and had come to 10019 a year later; 10178 is well above where that
 // pace leads, and no port of IANA, Zabbix (10050) or Kubernetes (10248-10259).
-const DefaultListenAddress = ":10178"
+// It is for this machine alone: /metrics and the status page tell what plays.
+const DefaultListenAddress = "127.0.0.1:10178"
 
 // shutdownTimeout is how long a scrape in progress may take after the end.
 const shutdownTimeout = 3 * time.Second
@@ -55,6 +56,12 @@ func Listen(address, webConfigFile string) (*Server, error) {
 
 // Addr returns the address that is bound.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// OnLoopback reports whether only this machine can reach the address.
+func (s *Server) OnLoopback() bool {
+	address, ok := s.listener.Addr().(*net.TCPAddr)
+	return ok && address.IP.IsLoopback()
+}
 
 // Serve serves handler until ctx ends, then lets requests in progress finish and
 // returns nil. It can be called once. log (nil discards) gets what the toolkit
