@@ -50,7 +50,9 @@ type poller struct {
 	tracker *tracker
 	digest  spotify.Digest // of the page that is recorded
 	page    []spotify.Play // which has these plays
-	log     *slog.Logger
+	// unreadable are the rows of it that could not be read, and how many are alike.
+	unreadable map[spotify.Digest]int
+	log        *slog.Logger
 
 	profileUntil time.Time
 
@@ -159,7 +161,7 @@ func (p *poller) next() *duty {
 // list fetches recently-played and records what is new in it.
 func (p *poller) list(ctx context.Context) error {
 	page, err := call(ctx, p.Collector, func() (spotify.Page, error) { return p.api.RecentlyPlayed(ctx, p.digest) })
-	if err != nil && len(page.Plays) == 0 {
+	if err != nil {
 		return err
 	}
 	now := p.options.Clock.Now()
@@ -178,9 +180,7 @@ func (p *poller) list(ctx context.Context) error {
 			return &journalError{failed}
 		}
 		p.recorded(reports, recorded)
-		if err != nil {
-			return err
-		}
+		p.tellUnreadable(page.Unreadable)
 		if failed := p.endListed(ctx, page.Plays); failed != nil {
 			return &journalError{failed}
 		}
@@ -191,6 +191,22 @@ func (p *poller) list(ctx context.Context) error {
 	}
 	p.listedAt, p.unlistedSince = now, time.Time{}
 	return nil
+}
+
+// tellUnreadable counts and tells the rows that could not be read, each of them once for
+// as long as Spotify lists it.
+func (p *poller) tellUnreadable(rows []spotify.UnreadableRow) {
+	listed := map[spotify.Digest]int{}
+	for _, row := range rows {
+		if listed[row.ID]++; listed[row.ID] <= p.unreadable[row.ID] {
+			continue
+		}
+		p.log.Warn("a row of Spotify's list of plays cannot be read and is left out; the others are recorded", "why", row.Why)
+		p.mu.Lock()
+		p.state.Unreadable++
+		p.mu.Unlock()
+	}
+	p.unreadable = listed
 }
 
 // endListed records what the player shows no more if the page tells that it has ended.

@@ -36,11 +36,14 @@ type AccountState struct {
 	// AuthorizationExpiry is when Spotify ends the login, six months after it.
 	AuthorizationExpiry time.Time
 
-	Polls     uint64
-	Failures  map[spotify.Reason]uint64  // all reasons are present
-	Recorded  map[journal.Witness]uint64 // plays that a witness was the first to report
-	Gaps      uint64                     // found since start
-	HeldRatio *float64                   // share of Spotify's last page that the journal holds; nil: not known
+	Polls    uint64
+	Failures map[spotify.Reason]uint64  // all reasons are present
+	Recorded map[journal.Witness]uint64 // plays that a witness was the first to report
+	Gaps     uint64                     // found since start
+	// Unreadable counts the rows of Spotify's list that could not be read, each once,
+	// since start.
+	Unreadable uint64
+	HeldRatio  *float64 // share of Spotify's last page that the journal holds; nil: not known
 
 	// Playback is what plays, nil if that is not known (no answer yet, or the
 	// last one is too old to mean "now").
@@ -84,7 +87,7 @@ func (p *Playback) Artists() string {
 // plays that could not be stored.
 func Reasons() []spotify.Reason {
 	return []spotify.Reason{
-		spotify.ReasonAuth, spotify.ReasonPremium, spotify.ReasonNotRegistered, spotify.ReasonRateLimited, spotify.ReasonQuota,
+		spotify.ReasonAuth, spotify.ReasonClient, spotify.ReasonPremium, spotify.ReasonNotRegistered, spotify.ReasonRateLimited, spotify.ReasonQuota,
 		spotify.ReasonNetwork, spotify.ReasonServer, spotify.ReasonDecode, journalReason,
 	}
 }

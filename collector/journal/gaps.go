@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -59,11 +60,7 @@ func (r *recording) turnPage(page *Page, reports []Report) (*Gap, error) {
 			}
 		}
 	}
-	plays := make([]pagePlay, len(reports))
-	for i := range reports {
-		plays[i] = pagePlay{EndedMS: unixMilli(reports[i].EndedAt), URI: reports[i].Item.URI}
-	}
-	list, err := json.Marshal(plays)
+	list, err := json.Marshal(playsOf(reports))
 	if err != nil {
 		return nil, fmt.Errorf("store page: %w", err)
 	}
@@ -90,6 +87,26 @@ func (r *recording) newestListed(byMS int64) (int64, error) {
 type pagePlay struct {
 	EndedMS int64  `json:"ended_ms"`
 	URI     string `json:"uri"`
+}
+
+// playsOf returns the plays that the rows of a page are. Spotify lists a play twice now
+// and then; as in merge, rows of one uri that end within repeatMS are one play.
+func playsOf(reports []Report) []pagePlay {
+	plays := make([]pagePlay, len(reports))
+	for i := range reports {
+		plays[i] = pagePlay{EndedMS: unixMilli(reports[i].EndedAt), URI: reports[i].Item.URI}
+	}
+	slices.SortFunc(plays, func(a, b pagePlay) int {
+		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.EndedMS, b.EndedMS))
+	})
+	first := pagePlay{}
+	return slices.DeleteFunc(plays, func(p pagePlay) bool {
+		if p.URI == first.URI && p.EndedMS-first.EndedMS < repeatMS {
+			return true
+		}
+		first = p
+		return false
+	})
 }
 
 func (r *recording) openGap(fromMS, toMS int64) (*Gap, error) {

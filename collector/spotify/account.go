@@ -9,10 +9,13 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"sync"
 	"time"
 
 	zmb3 "github.com/zmb3/spotify/v2"
 	"golang.org/x/oauth2"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
 // client is the Web API with the access tokens of somebody.
@@ -25,6 +28,38 @@ type client struct {
 
 	// login is the command that mends ReasonAuth.
 	login string
+
+	scopes scopeRefusals
+}
+
+// scopeRefusals counts, by endpoint, the answers in a row that said that the token lacks
+// a scope. Spotify gives one now and then to a token that is fine, and takes the same
+// token at the next try: only believedRefusals of them are believed.
+type scopeRefusals struct {
+	mu    sync.Mutex
+	inRow map[string]int
+}
+
+const believedRefusals = 3
+
+// weigh takes in what a request came to, and makes a refusal that is not believed yet a
+// failure of Spotify's servers.
+func (s *scopeRefusals) weigh(endpoint string, err error) {
+	e, failed := errors.AsType[*Error](err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(s.inRow, endpoint)
+	case failed && e.code == codeScope:
+		if s.inRow == nil {
+			s.inRow = map[string]int{}
+		}
+		if s.inRow[endpoint]++; s.inRow[endpoint] < believedRefusals {
+			e.Reason = ReasonServer
+			e.Message = clean(fmt.Sprintf("%s (refusal %d; it is believed after %d in a row)", e.Message, s.inRow[endpoint], believedRefusals))
+		}
+	}
 }
 
 // send sends req with a token, and once more with another if the first turns
@@ -53,6 +88,7 @@ func (c *client) send(req *http.Request) (answer, error) {
 			rejected = token
 			continue
 		}
+		c.scopes.weigh(EndpointFromContext(ctx), err)
 		if failed && e.Reason == ReasonAuth {
 			e.Message = clean(e.Message + ", run " + c.login)
 		}
@@ -73,13 +109,14 @@ func (c *client) get(ctx context.Context, endpoint, path string, read func(answe
 	}
 	defer c.app.reuse(a)
 	if err := read(a); err != nil {
-		return decodeError(endpoint, err)
+		return a.decodeError(endpoint, err)
 	}
 	return nil
 }
 
-func decodeError(endpoint string, err error) *Error {
-	return &Error{Endpoint: endpoint, Status: http.StatusOK, Reason: ReasonDecode, Message: clean(err.Error()), err: err}
+// decodeError is the error of a success that cannot be read.
+func (a *answer) decodeError(endpoint string, err error) *Error {
+	return &Error{Endpoint: endpoint, Status: a.status, Reason: ReasonDecode, Message: clean(secret.Mask(err.Error(), a.secrets...))}
 }
 
 // me asks for the person whose tokens these are: GET /me.
@@ -122,7 +159,7 @@ type Account struct {
 // Account returns the account that tokens has under alias, or will have.
 func (a *App) Account(tokens Tokens, alias string) *Account {
 	c := &Account{tokens: tokens, alias: alias, turn: make(chan struct{}, 1)}
-	c.client = client{app: a, accessToken: c.currentToken, login: loginCommand(alias)}
+	c.app, c.accessToken, c.login = a, c.currentToken, loginCommand(alias)
 	return c
 }
 
@@ -148,19 +185,22 @@ func (c *Account) Player(ctx context.Context) (p Player, err error) {
 // an offline device appear behind a cursor. A body with the known digest is
 // not read again.
 //
-// With an error of ReasonDecode the Page has what could be read, and no
-// digest.
+// Rows that cannot be read are left out and named in Page.Unreadable.
 func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (p Page, err error) {
 	err = c.get(ctx, endpointRecentlyPlayed, "me/player/recently-played?limit=50", func(a answer) error {
-		var err error
-		p.ReceivedAt = a.receivedAt
 		digest := c.app.digest(a.body.Bytes())
-		if p.Unchanged = digest == known; !p.Unchanged {
-			if p.Plays, p.Rows, err = decodeRecentlyPlayed(a.body.Bytes()); err != nil {
+		if digest == known {
+			p.Unchanged = true
+		} else {
+			var err error
+			if p, err = c.app.decodeRecentlyPlayed(a.body.Bytes()); err != nil {
 				return err
 			}
+			for i := range p.Unreadable {
+				p.Unreadable[i].Why = clean(secret.Mask(p.Unreadable[i].Why, a.secrets...))
+			}
 		}
-		p.Digest = digest
+		p.Digest, p.ReceivedAt = digest, a.receivedAt
 		return nil
 	})
 	return p, err
@@ -171,17 +211,22 @@ func (c *Account) Track(ctx context.Context, id string) (Item, error) {
 	if ok, _ := regexp.MatchString(`^[0-9A-Za-z]+$`, id); !ok {
 		return Item{}, fmt.Errorf("track id: must be letters and digits (got %q)", id)
 	}
-	web := zmb3.New(&http.Client{Transport: sender(c.send)}, zmb3.WithBaseURL(c.app.api))
+	var last answer // zmb3 does not tell its status
+	send := func(req *http.Request) (a answer, err error) {
+		last, err = c.send(req)
+		return last, err
+	}
+	web := zmb3.New(&http.Client{Transport: sender(send)}, zmb3.WithBaseURL(c.app.api))
 	track, err := web.GetTrack(withEndpoint(ctx, endpointTrack), zmb3.ID(id))
 	if err, ok := errors.AsType[*url.Error](err); ok {
 		return Item{}, err.Err // ours, from send
 	}
 	if err != nil {
-		return Item{}, decodeError(endpointTrack, err)
+		return Item{}, last.decodeError(endpointTrack, err)
 	}
 	item, ok := fullTrack(track)
 	if !ok {
-		return Item{}, decodeError(endpointTrack, errors.New("neither uri nor name"))
+		return Item{}, last.decodeError(endpointTrack, errors.New("neither uri nor name"))
 	}
 	return item, nil
 }
@@ -324,7 +369,7 @@ func (c *Account) renewError(err error) error {
 // tokenContext returns ctx for requests of oauth2 to the accounts service.
 func (a *App) tokenContext(ctx context.Context) context.Context {
 	ctx = withEndpoint(ctx, endpointToken)
-	return context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: sender(a.send)})
+	return context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: sender(a.sendForToken)})
 }
 
 // token is t with its expiry by the App's clock.
@@ -341,11 +386,11 @@ func (a *App) token(t *oauth2.Token) Token {
 	}
 }
 
-// tokenError is what oauth2 returned as an error of ours. oauth2's own text
-// may hold the whole answer, so it is not passed on.
+// tokenError is what oauth2 returned as an error of ours. oauth2's own text may hold the
+// whole answer, so it is not passed on.
 func tokenError(err error) error {
 	if err, ok := errors.AsType[*url.Error](err); ok {
-		return err.Err // from send
+		return err.Err // from sendForToken
 	}
-	return decodeError(endpointToken, errors.New("the accounts service sent no token"))
+	return &Error{Endpoint: endpointToken, Reason: ReasonDecode, Message: "the accounts service sent no token"}
 }

@@ -286,7 +286,7 @@ func TestTroubleOfTheAccountsServiceIsNoLatch(t *testing.T) {
 		{"HTML", reply(502, "<html>", "Content-Type", "text/html"), spotify.ReasonServer},
 		{"429", reply(429, "Too many requests", "Content-Type", "text/plain", "Retry-After", "30"), spotify.ReasonRateLimited},
 		{"another 400", reply(400, `{"error":"invalid_request"}`), spotify.ReasonServer},
-		{"wrong client", reply(400, `{"error":"invalid_client","error_description":"Invalid client"}`), spotify.ReasonAuth},
+		{"wrong client", reply(400, `{"error":"invalid_client","error_description":"Invalid client"}`), spotify.ReasonClient},
 		{"captive portal", reply(200, "<html>", "Content-Type", "text/html"), spotify.ReasonDecode},
 		{"text", reply(200, "hello", "Content-Type", "text/plain"), spotify.ReasonDecode},
 		{"half of a token", reply(200, `{"access_token":"SECR`), spotify.ReasonDecode},

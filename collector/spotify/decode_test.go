@@ -179,27 +179,6 @@ func TestRecentlyPlayed(t *testing.T) {
 	}
 }
 
-func TestRecentlyPlayedKeepsWhatItCanRead(t *testing.T) {
-	body := `{"items":[
-		{"track":` + trackBody + `,"played_at":"2026-02-25T20:15:20.497Z"},
-		{"track":{"id":"nameless"},"played_at":"2026-02-25T20:11:00.000Z"},
-		{"track":` + trackBody + `,"played_at":null},
-		"nonsense",
-		{"track":` + trackBody + `,"played_at":"2026-02-25T20:00:00.000Z"}]}`
-	page, err := newAccount(t, reply(200, body)).RecentlyPlayed(t.Context(), 0)
-	if spotify.ReasonOf(err) != spotify.ReasonDecode || page.Digest != 0 {
-		t.Fatalf("got %v with digest %v", err, page.Digest)
-	}
-	for _, want := range []string{"items[1].track", "items[2].played_at", "items[3].played_at"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not in %v", want, err)
-		}
-	}
-	if len(page.Plays) != 2 || page.Plays[0].Item.URI != "spotify:track:T1" || page.Plays[1].PlayedAt.Minute() != 0 {
-		t.Errorf("plays: %+v", page.Plays)
-	}
-}
-
 func TestTrack(t *testing.T) {
 	got, err := newAccount(t, reply(200, trackBody)).Track(t.Context(), "T1")
 	if err != nil || !reflect.DeepEqual(got, track()) {

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
 // Reason is why a request failed, as the metrics count it and as a caller
@@ -19,7 +21,8 @@ type Reason string
 
 // The reasons of this package.
 const (
-	ReasonAuth          Reason = "auth"           // only a login (or another client id) helps
+	ReasonAuth          Reason = "auth"           // only a login helps
+	ReasonClient        Reason = "client"         // Spotify does not know this client id, or not with this secret
 	ReasonPremium       Reason = "premium"        // the app's owner has no Premium; heals hours after it is back
 	ReasonNotRegistered Reason = "not_registered" // the account is not on the app's list of people
 	ReasonRateLimited   Reason = "rate_limited"   // too many requests in 30 s, whole app
@@ -42,10 +45,13 @@ type Error struct {
 	Reason   Reason
 	Message  string // one short line: Spotify's words, or ours if it had none
 
-	RetryAfter    time.Duration // from now; >= 0
+	RetryAfter    time.Duration // from now; >= 0, and LongestRetryAfter at most
 	HasRetryAfter bool          // whether the answer had a Retry-After that can be read
+	// RetryAfterAsked is what the answer had in Retry-After if that was longer than
+	// LongestRetryAfter, else "".
+	RetryAfterAsked string
 
-	code string // "error" of an answer of the accounts service, RFC 6749 section 5.2
+	code string // "error" of an answer of the accounts service, RFC 6749 section 5.2; or codeScope
 	err  error
 }
 
@@ -59,7 +65,10 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		b.WriteString(": " + e.Message)
 	}
-	if e.HasRetryAfter {
+	switch {
+	case e.RetryAfterAsked != "":
+		fmt.Fprintf(&b, " (Retry-After %q, which counts as %v)", e.RetryAfterAsked, e.RetryAfter)
+	case e.HasRetryAfter:
 		fmt.Fprintf(&b, " (Retry-After %v)", e.RetryAfter)
 	}
 	return b.String()
@@ -67,6 +76,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause of an error without a status.
 func (e *Error) Unwrap() error { return e.err }
+
+// codeScope is the code of a 403 that says that the token lacks a scope.
+const codeScope = "insufficient_scope"
 
 // ReasonOf returns the reason of what a call of this package returned. It is ""
 // for nil, for an ended context and for what is not of this package, such as
@@ -85,22 +97,31 @@ func ReasonOf(err error) Reason {
 // app's owner (zmb3/spotify#301), an account that is not on the app's list
 // (sigma67/spotify_to_ytmusic#122), a missing scope. Anything else that is
 // forbidden is an endpoint that Spotify has closed.
-func statusError(endpoint string, resp *http.Response, body []byte, now time.Time) *Error {
+//
+// secrets are those of the request, which the answer may repeat.
+func statusError(endpoint string, resp *http.Response, body []byte, now time.Time, secrets []string) *Error {
 	e := &Error{Endpoint: endpoint, Status: resp.StatusCode, Reason: ReasonServer}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		now = date // a Retry-After date is by the server's clock
 	}
-	e.RetryAfter, e.HasRetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)
+	asked := resp.Header.Get("Retry-After")
+	e.RetryAfter, e.HasRetryAfter = parseRetryAfter(asked, now)
+	if e.RetryAfter > LongestRetryAfter {
+		e.RetryAfter, e.RetryAfterAsked = LongestRetryAfter, clean(secret.Mask(asked, secrets...))
+	}
 
 	message, marker := errorBody(body)
-	e.Message = clean(message)
+	e.Message = clean(secret.Mask(message, secrets...))
 	text := strings.ToLower(message)
 	switch {
 	case endpoint == endpointToken:
 		e.code = marker
 		switch marker {
-		case "invalid_grant", "invalid_client", "unauthorized_client":
+		case "invalid_grant":
 			e.Reason = ReasonAuth
+		case "invalid_client", "unauthorized_client":
+			e.Reason = ReasonClient
+			e.Message = clean(e.Message + ": the app was deleted, or its secret is another one now; compare the client id and secret that are configured with https://developer.spotify.com/dashboard")
 		}
 		if resp.StatusCode == http.StatusTooManyRequests {
 			e.Reason = ReasonRateLimited
@@ -117,7 +138,7 @@ func statusError(endpoint string, resp *http.Response, body []byte, now time.Tim
 	case strings.Contains(text, "not registered"), strings.Contains(text, "not be registered"):
 		e.Reason = ReasonNotRegistered
 	case strings.Contains(text, "scope"):
-		e.Reason = ReasonAuth
+		e.Reason, e.code = ReasonAuth, codeScope
 	}
 	return e
 }
@@ -148,16 +169,18 @@ func errorBody(body []byte) (message, marker string) {
 	return text, ""
 }
 
-// maxRetryAfter is where a Retry-After that no clock can hold ends.
-const maxRetryAfter = 100 * 365 * 24 * time.Hour
+// LongestRetryAfter is the longest that a Retry-After is believed: twice the longest
+// lock-out that was reported (24 h, see spotify/web-api and home-assistant#53776). A
+// mistake in one header must not end the recording for years.
+const LongestRetryAfter = 48 * time.Hour
 
-// parseRetryAfter reads both forms of RFC 9110 section 10.2.3, seconds and
-// date. However long it is, it is meant: 13 hours and more have been seen. A
-// time in the past, or a negative one, is 0; anything else is none.
+// parseRetryAfter reads both forms of RFC 9110 section 10.2.3, seconds and date. A
+// time in the past, or a negative one, is 0; what is no number and no date is none.
+// What no Duration can hold is the longest one.
 func parseRetryAfter(value string, now time.Time) (after time.Duration, ok bool) {
 	value = strings.TrimSpace(value)
 	if date, err := http.ParseTime(value); err == nil {
-		return min(max(date.Sub(now), 0), maxRetryAfter), true
+		return max(date.Sub(now), 0), true // Sub stops at the longest Duration
 	}
 	digits := strings.TrimPrefix(value, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
@@ -167,8 +190,8 @@ func parseRetryAfter(value string, now time.Time) (after time.Duration, ok bool)
 		return 0, true
 	}
 	seconds, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || seconds > int64(maxRetryAfter/time.Second) {
-		return maxRetryAfter, true // digits only, so it can but be out of range
+	if err != nil || seconds > int64(math.MaxInt64/time.Second) {
+		return math.MaxInt64, true // digits only, so it can but be out of range
 	}
 	return time.Duration(seconds) * time.Second, true
 }

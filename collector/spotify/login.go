@@ -247,7 +247,7 @@ func (l *login) finish(ctx context.Context, query url.Values) (Authorization, er
 		auth.Scopes = strings.Fields(scope)
 	}
 
-	once := client{app: l.app, login: again, accessToken: func(_ context.Context, rejected Secret) (Secret, error) {
+	once := &client{app: l.app, login: again, accessToken: func(_ context.Context, rejected Secret) (Secret, error) {
 		if rejected != "" {
 			return "", &Error{Endpoint: endpointMe, Reason: ReasonAuth, Message: "Spotify refuses the token that it has just given"}
 		}
@@ -306,7 +306,7 @@ func exchangeError(err error, again string) error {
 	switch {
 	case ok && e.code == "invalid_grant":
 		return fmt.Errorf("login: codes live about ten minutes and work once, run %s again: %w", again, err)
-	case ok && e.Reason == ReasonAuth:
+	case ok && e.Reason == ReasonClient:
 		return fmt.Errorf("login: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET (or leave the secret out): %w", err)
 	}
 	return fmt.Errorf("login: run %s again: %w", again, err)

@@ -1,6 +1,7 @@
 package spotify
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -14,6 +15,7 @@ type Page struct {
 	Unchanged  bool   // the body is the one of the known digest; Plays was not read
 	Plays      []Play // newest first
 	Rows       int    // that it has, those that could not be read included
+	Unreadable []UnreadableRow
 	Digest     Digest
 	ReceivedAt time.Time // see Player.ReceivedAt
 }
@@ -23,6 +25,12 @@ type Play struct {
 	Item     Item
 	PlayedAt time.Time // END of the play, to the millisecond
 	Context  Context
+}
+
+// UnreadableRow is a row of a Page that lacks what makes it a play.
+type UnreadableRow struct {
+	ID  Digest // the same for as long as Spotify lists the row; rows that say nothing at all share one
+	Why string // which field is wrong, and how
 }
 
 // Digest tells one body from another while the App that made it lives. Zero is
@@ -37,37 +45,59 @@ func (a *App) digest(body []byte) Digest {
 }
 
 type recentlyPlayedJSON struct {
-	Items []struct {
-		Track    itemJSON    `json:"track"`
-		PlayedAt string      `json:"played_at"`
-		Context  contextJSON `json:"context"`
-	} `json:"items"`
+	Items []json.RawMessage `json:"items"`
 }
 
-// decodeRecentlyPlayed reads a page and counts its rows. If some lack what makes
-// them a play, it returns all others and an error that names what is missing where.
-func decodeRecentlyPlayed(body []byte) (plays []Play, rows int, err error) {
+type rowJSON struct {
+	Track    itemJSON    `json:"track"`
+	PlayedAt any         `json:"played_at"`
+	Context  contextJSON `json:"context"`
+}
+
+// decodeRecentlyPlayed reads a page. Spotify has listed rows without a track, without a
+// time and null; one of them must not stop the others. But if several rows are listed
+// and none can be read, Spotify has changed its format: that is an error.
+func (a *App) decodeRecentlyPlayed(body []byte) (p Page, err error) {
 	var j recentlyPlayedJSON
 	if err := decode(body, &j); err != nil {
-		return nil, 0, err
+		return p, err
 	}
 	if j.Items == nil {
-		return nil, 0, errors.New("items: missing")
+		return p, errors.New("items: missing")
 	}
-	plays = make([]Play, 0, len(j.Items))
-	var errs []error
-	for i, row := range j.Items {
-		playedAt, err := time.Parse(time.RFC3339, row.PlayedAt)
+	p.Rows = len(j.Items)
+	p.Plays = make([]Play, 0, len(j.Items))
+	for _, raw := range j.Items {
+		play, err := decodeRow(raw)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("items[%d].played_at: must be a time (got %q)", i, row.PlayedAt))
+			p.Unreadable = append(p.Unreadable, UnreadableRow{ID: a.digest(raw), Why: err.Error()})
 			continue
 		}
-		item, ok := row.Track.item()
-		if !ok {
-			errs = append(errs, fmt.Errorf("items[%d].track: has neither uri nor name", i))
-			continue
-		}
-		plays = append(plays, Play{Item: item, PlayedAt: playedAt.UTC(), Context: row.Context.context()})
+		p.Plays = append(p.Plays, play)
 	}
-	return plays, len(j.Items), errors.Join(errs...)
+	if len(p.Plays) == 0 && len(p.Unreadable) > 1 {
+		return p, fmt.Errorf("none of %d rows can be read: %s", p.Rows, p.Unreadable[0].Why)
+	}
+	return p, nil
+}
+
+// decodeRow reads one row of a page. Its error holds nothing of what was played.
+func decodeRow(raw []byte) (Play, error) {
+	if string(raw) == "null" {
+		return Play{}, errors.New("the row is null")
+	}
+	var row rowJSON
+	if err := decode(raw, &row); err != nil {
+		return Play{}, err
+	}
+	text, _ := row.PlayedAt.(string)
+	playedAt, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return Play{}, fmt.Errorf("played_at: must be a time (got %q)", fmt.Sprint(row.PlayedAt))
+	}
+	item, ok := row.Track.item()
+	if !ok {
+		return Play{}, fmt.Errorf("track: has neither uri nor name (played_at %s)", text)
+	}
+	return Play{Item: item, PlayedAt: playedAt.UTC(), Context: row.Context.context()}, nil
 }

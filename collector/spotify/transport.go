@@ -3,10 +3,15 @@ package spotify
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
 // NewTransport returns the http.Transport that an App uses when it is given
@@ -68,6 +73,8 @@ type answer struct {
 	// the best guess at when Spotify looked.
 	receivedAt time.Time
 	roundTrip  time.Duration
+
+	secrets []string // that the request held: they are masked in what is told of the answer
 }
 
 // sender sends a request and reads its answer. It is also the RoundTripper
@@ -110,11 +117,15 @@ func (a *App) send(req *http.Request) (answer, error) {
 	defer cancel()
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", a.userAgent)
+	secrets, err := secretsOf(req)
+	if err != nil {
+		return answer{}, err
+	}
 
 	sent := a.clock.Now()
 	resp, err := a.base.RoundTrip(req)
 	if err != nil {
-		return answer{}, sendError(ctx, endpoint, err)
+		return answer{}, sendError(ctx, endpoint, err, secrets)
 	}
 	defer resp.Body.Close()
 	roundTrip := a.clock.Now().Sub(sent)
@@ -122,14 +133,14 @@ func (a *App) send(req *http.Request) (answer, error) {
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		// What cannot be read of it adds nothing: the status has decided.
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		return answer{}, statusError(endpoint, resp, body, a.clock.Now())
+		return answer{}, statusError(endpoint, resp, body, a.clock.Now(), secrets)
 	}
 	body := a.spare.Swap(nil)
 	if body == nil {
 		body = new(bytes.Buffer)
 	}
 	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return answer{}, sendError(ctx, endpoint, err)
+		return answer{}, sendError(ctx, endpoint, err, secrets)
 	}
 	if body.Len() > maxBody {
 		return answer{}, &Error{Endpoint: endpoint, Status: resp.StatusCode, Reason: ReasonDecode, Message: "answer of more than 4 MiB"}
@@ -140,15 +151,39 @@ func (a *App) send(req *http.Request) (answer, error) {
 		body:       body,
 		receivedAt: sent.Add(roundTrip / 2),
 		roundTrip:  roundTrip,
+		secrets:    secrets,
 	}, nil
 }
 
 // sendError tells a failure on the way from an end that the caller wanted.
-func sendError(ctx context.Context, endpoint string, err error) error {
+func sendError(ctx context.Context, endpoint string, err error, secrets []string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean(err.Error()), err: err}
+	// A transport quotes an answer that is no HTTP.
+	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean(secret.Mask(err.Error(), secrets...)), err: err}
+}
+
+// secretsOf returns what is secret in a request: its headers, and in the form of one to
+// the accounts service tokens, codes and the client secret.
+func secretsOf(req *http.Request) ([]string, error) {
+	secrets := secret.OfRequest(req)
+	if req.Body == nil {
+		return secrets, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err := errors.Join(err, req.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	for _, name := range []string{"client_secret", "refresh_token", "code", "code_verifier"} {
+		secrets = append(secrets, form.Get(name))
+	}
+	return secrets, nil
 }
 
 // reuse keeps the buffer of an answer that has been read for the next one. A

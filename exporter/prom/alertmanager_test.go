@@ -96,7 +96,7 @@ func TestInhibition(t *testing.T) {
 	causes := map[string][]string{
 		down:                       nil, // of everything
 		"SpotifyQuotaExceeded":     {"SpotifyPollsFailing", "SpotifyRateLimited"},
-		"SpotifyAuthorizationLost": polls, "SpotifyPremiumLapsed": polls, "SpotifyNotRegistered": polls, "SpotifyJournalFailing": polls,
+		"SpotifyAuthorizationLost": polls, "SpotifyClientRefused": polls, "SpotifyPremiumLapsed": polls, "SpotifyNotRegistered": polls, "SpotifyJournalFailing": polls,
 		"SpotifyInfluxDown": influx, "SpotifyInfluxRefuses": influx,
 	}
 	all := alertLabels(t)

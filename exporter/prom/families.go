@@ -47,7 +47,7 @@ type families struct {
 	up, lastSuccess, lastListen, authorizationExpiry, nextPoll, nextReason family
 	polls, pollFailures, pollFailing                                       family
 	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                 family
-	listensRecorded, gaps, openGaps, heldRatio                             family
+	listensRecorded, unreadable, gaps, openGaps, heldRatio                 family
 	playing, progress, duration, volume, shuffle, nowPlaying               family
 	journalPlays, pending, rejected, oldestPending, journalSize, diskFree  family
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
@@ -102,6 +102,8 @@ func newFamilies() families {
 
 	f.listensRecorded = counter("spotify_listens_recorded_total",
 		"Plays recorded since start, by the witness that was the first to report them.", "account", "witness")
+	f.unreadable = counter("spotify_unreadable_rows_total",
+		"Rows of Spotify's list of plays that could not be read since start, such as those without a track or a time: each counts once, and the others of its page are recorded.", "account")
 	f.gaps = counter("spotify_history_gaps_total",
 		"Holes in the account's history found since start: Spotify's last page of plays did not reach back to one that was held.", "account")
 	f.openGaps = gauge("spotify_history_open_gaps",

@@ -36,7 +36,7 @@ const (
 // causes are the colors of failures by what caused them, which are the same on all panels.
 // None has the color of what is good.
 var causes = []struct{ color, reasons string }{
-	{skipped, "auth|unauthorized|forbidden|privacy"},
+	{skipped, "auth|client|unauthorized|forbidden|privacy"},
 	{found, "premium|not_registered|not_found|board|too_old"},
 	{average, "rate_limited|quota|repeated"},
 	{other, "network|query"},
@@ -70,7 +70,7 @@ func healthPanels() []panel {
 			promNow(ofJob("up"), "{{instance}}").background().
 			maps("0", "does not answer", "", "1", "runs", "").limits(bad, at(1, good)).missing("Not scraped"),
 		stat("Accounts that fail", "Accounts whose last poll failed. The table beside says why."+
-			onAlert("SpotifyAuthorizationLost", "SpotifyPollsFailing", "SpotifyPremiumLapsed", "SpotifyNotRegistered", "SpotifyHistoryAtRisk", "SpotifyJournalFailing"), "lastNotNull", 4, 4).
+			onAlert("SpotifyAuthorizationLost", "SpotifyClientRefused", "SpotifyPollsFailing", "SpotifyPremiumLapsed", "SpotifyNotRegistered", "SpotifyHistoryAtRisk", "SpotifyJournalFailing"), "lastNotNull", 4, 4).
 			promNow("sum(1 - "+perAccount(ofAccounts("spotify_up"))+")", "accounts").background().
 			unit("locale", 0).limits(good, at(1, bad)).empty("Nobody is followed"),
 		table("Accounts", "How each account fares. A login ends six months after it was made, whatever is done with it: log in again before."+
@@ -108,7 +108,7 @@ func healthPanels() []panel {
 		stateTimeline("Alerts", "Alerts of the rules in deploy/prometheus that fired. Each has a section of its name in the [runbook]("+runbookURL+"watchdog).", 20, 5).
 			prom(`max by (alertname, account) (ALERTS{alertname=~"Spotify.+", alertstate="firing"})`, "{{alertname}} {{account}}").
 			maps("1", "fires", bad).empty("None has fired"),
-		stateTimeline("Polls", "Whether polls worked, and for what reason they did not: auth, premium, not_registered, rate_limited, quota, network, server, decode, journal."+onAlert("SpotifyPollsFailing"), 24, 6).
+		stateTimeline("Polls", "Whether polls worked, and for what reason they did not: auth, client, premium, not_registered, rate_limited, quota, network, server, decode, journal."+onAlert("SpotifyPollsFailing"), 24, 6).
 			prom("max by (account, reason) ("+reason+")", "{{account}}: {{reason}}").
 			prom(perAccount(ofAccounts("spotify_up")), "{{account}}").
 			maps("0", "fails", warn, "1", "works", good).
@@ -140,7 +140,7 @@ func requestPanels() []panel {
 			override(matcher{"byRegexp", "/ 2\\d\\d$/"}, fixed(played)).
 			override(matcher{"byRegexp", "/ [45]\\d\\d$/"}, fixed(bad)).
 			override(matcher{"byRegexp", "/ 429$/"}, fixed(warn)),
-		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
+		bars("Failed polls by cause", "Failed polls a minute. auth: log in again. client: compare the client id and secret with the app. premium, not_registered: see the app at developer.spotify.com. rate_limited, quota: wait. network: see this machine's way to the internet. server, decode: wait, or look for a newer release. journal: see the disk."+
 			onAlert("SpotifyPollsFailing"), 12, 8).
 			prom("60 * sum by (account, reason) (rate("+failures+"[$__rate_interval])) > 0", "{{account}}: {{reason}}").
 			windows("5m").unit("suffix:/min", 1).stacked("normal").byCause().empty("None failed"),
