@@ -28,6 +28,8 @@ const (
 	// What to wait when a 429 does not say.
 	unnamedRateLimit = time.Minute
 	unnamedLockOut   = time.Hour
+	// mostJitter is what is added to a Retry-After at most.
+	mostJitter = 5 * time.Second
 	// inStep is how far the journal's clock and the one of this process may differ over
 	// a Retry-After before one of them has been set.
 	inStep = time.Second
@@ -205,7 +207,7 @@ func (q *Quota) known(state journal.Quota) journal.Quota {
 
 // left is how long nobody may ask. q is locked.
 func (q *Quota) left(state journal.Quota, now time.Time) time.Duration {
-	told := max(0, state.Until.Sub(state.Now))
+	told := max(0, believed(state).Sub(state.Now))
 	if state.Deadline > q.deadline {
 		q.deadline, q.given, q.over, q.sure = state.Deadline, state.Given, now.Add(told), false
 	}
@@ -219,6 +221,42 @@ func (q *Quota) left(state journal.Quota, now time.Time) time.Duration {
 		return told
 	}
 	return left
+}
+
+// believed is when the journal's deadline is over: LongestRetryAfter behind when it was
+// given at the latest. A journal may have a longer one of an older version.
+func believed(state journal.Quota) time.Time {
+	if state.Given.IsZero() {
+		return state.Until
+	}
+	return earlier(state.Until, state.Given.Add(spotify.LongestRetryAfter+mostJitter))
+}
+
+// Lift ends the wait for a Retry-After, for every process that uses the journal, and
+// returns until when it would have been; zero: there was none. Unless always is set it
+// only ends one that was cut to LongestRetryAfter. Whoever asks before Spotify's time may
+// be locked out for longer.
+func (q *Quota) Lift(ctx context.Context, always bool) (time.Time, error) {
+	state, err := q.State(ctx)
+	if err != nil || state.Until.IsZero() {
+		return time.Time{}, err
+	}
+	deadline, given, lifted := -1, time.Time{}, time.Time{}
+	err = q.journal.SetQuota(ctx, q.client, func(stored *journal.Quota) {
+		if !always && stored.Until.Sub(stored.Given) < spotify.LongestRetryAfter {
+			return
+		}
+		lifted, deadline, given = state.Until, stored.Deadline+1, stored.Now
+		stored.Until = stored.Now
+	})
+	if err != nil || lifted.IsZero() {
+		return time.Time{}, err
+	}
+	q.log.Warn("the wait for Spotify's Retry-After was lifted", "until", lifted, "why", state.Why)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.deadline, q.given, q.over, q.sure = deadline, given, q.clock.Now(), true
+	return lifted, nil
 }
 
 // restate tells the journal when the deadline is over by its clock, if that has been
@@ -295,7 +333,10 @@ func (q *Quota) Learn(ctx context.Context, err error) error {
 	var wait time.Duration
 	switch {
 	case failed.HasRetryAfter:
-		wait = failed.RetryAfter
+		if wait = failed.RetryAfter; failed.RetryAfterAsked != "" {
+			q.log.Warn("Spotify asks to wait for longer than is believed; `spotify-exporter check --lift` or a login ends the wait",
+				"retry_after", failed.RetryAfterAsked, "counts_as", wait, "reason", reason)
+		}
 	case reason == spotify.ReasonQuota:
 		wait = unnamedLockOut
 	case reason == spotify.ReasonRateLimited:
@@ -304,7 +345,7 @@ func (q *Quota) Learn(ctx context.Context, err error) error {
 		return nil
 	}
 	// Not all at once, and not a moment before: seconds are cut on the way.
-	wait += time.Second + time.Duration(rand.Int64N(int64(4*time.Second)))
+	wait += time.Second + time.Duration(rand.Int64N(int64(mostJitter-time.Second)))
 	deadline, given, over := -1, time.Time{}, q.clock.Now().Add(wait)
 	failure := q.journal.SetQuota(context.WithoutCancel(ctx), q.client, func(state *journal.Quota) {
 		known := q.known(*state)

@@ -25,6 +25,7 @@ import (
 
 type checkCommand struct {
 	Alert bool `help:"Send a test alert through Alertmanager."`
+	Lift  bool `help:"End the wait that Spotify asked for (Retry-After), now and for run as well. Spotify may lock the app out for longer: use it if the wait cannot be meant."`
 }
 
 // The least that a part should have left before it is mentioned.
@@ -54,7 +55,7 @@ func (command checkCommand) Run(ctx context.Context, p *program) error {
 	if j != nil {
 		defer j.Close()
 	}
-	c.accounts(ctx, j)
+	c.accounts(ctx, j, command.Lift)
 	c.influx(ctx, j)
 	c.snapshot(ctx, j)
 	c.alerts(ctx, command.Alert)
@@ -175,7 +176,7 @@ func existingParent(path string) string {
 
 // accounts checks the logins, asks Spotify who each of them is, and tells what is
 // left of the budget of requests.
-func (c *check) accounts(ctx context.Context, j *journal.Journal) {
+func (c *check) accounts(ctx context.Context, j *journal.Journal, lift bool) {
 	accounts, err := c.config.Accounts, error(nil)
 	if len(accounts) == 0 {
 		accounts, err = c.config.tokens().Aliases()
@@ -199,6 +200,9 @@ func (c *check) accounts(ctx context.Context, j *journal.Journal) {
 			c.failed("Spotify", err.Error(), "")
 			return
 		}
+	}
+	if lift && quota != nil {
+		c.lift(ctx, quota)
 	}
 	for _, alias := range accounts {
 		if c.login(alias) && app != nil {
@@ -283,8 +287,24 @@ func (c *check) answer(subject string, err error) {
 		c.failed(subject, err.Error(), "the owner of the app needs Premium")
 	case spotify.ReasonNotRegistered:
 		c.failed(subject, err.Error(), `add this person under "User Management" of the app, at https://developer.spotify.com/dashboard`)
+	case spotify.ReasonClient:
+		c.failed(subject, err.Error(), "copy SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET anew from https://developer.spotify.com/dashboard; with another client id everybody has to log in again")
 	default: // among them logins that are over, whose errors say what to do
 		c.failed(subject, err.Error(), "")
+	}
+}
+
+// lift ends the wait for a Retry-After.
+func (c *check) lift(ctx context.Context, quota *collector.Quota) {
+	const subject = "Retry-After"
+	lifted, err := quota.Lift(ctx, true)
+	switch {
+	case err != nil:
+		c.failed(subject, err.Error(), "")
+	case lifted.IsZero():
+		c.ok(subject, "there is no wait to lift")
+	default:
+		c.warning(subject, fmt.Sprintf("the wait until %s is lifted, and run asks again", lifted.Format(time.RFC3339)), "do not repeat this if Spotify asks to wait again: it may lock the app out for longer")
 	}
 }
 
@@ -302,7 +322,7 @@ func (c *check) quota(ctx context.Context, quota *collector.Quota) {
 	}
 	switch {
 	case !state.Until.IsZero():
-		c.warning(subject, fmt.Sprintf("%s; Spotify takes none before %s (%s)", text, state.Until.Format(time.RFC3339), state.Why), "wait; run does")
+		c.warning(subject, fmt.Sprintf("%s; Spotify takes none before %s (%s)", text, state.Until.Format(time.RFC3339), state.Why), "wait; run does. If that cannot be meant: spotify-exporter check --lift")
 	case state.Shared:
 		c.warning(subject, text+"; Spotify locked this app out far below its budget", "see whether another program uses the same developer account")
 	case state.Limit > 0 && state.Used >= state.Limit:

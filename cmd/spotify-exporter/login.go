@@ -40,6 +40,13 @@ func (c *loginCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	// Whoever logs in is there to see what comes of it: a Retry-After that nobody can mean
+	// must not keep the login from asking who it is.
+	if lifted, err := quota.Lift(ctx, false); err != nil {
+		return err
+	} else if !lifted.IsZero() {
+		fmt.Fprintf(p.stderr, "Spotify had asked to wait for longer than 48 hours. That wait, until %s, has been lifted.\n\n", lifted.UTC().Format(time.RFC3339))
+	}
 	learn := func(err error) {
 		if err := quota.Learn(ctx, err); err != nil {
 			log.Error("cannot keep how long Spotify asked to wait", "err", err)
