@@ -156,7 +156,7 @@ func TestComposeStack(t *testing.T) {
 	// The versions are those that the tests run with.
 	for script, images := range map[string]map[string]string{
 		"exporter/influxtest/build-influxd":  {"2.9.1": "influxdb:2.9.1"},
-		"exporter/promtest/build-prometheus": {"prometheus=3.14.0": "prom/prometheus:v3.14.0", "alertmanager=0.28.1": "prom/alertmanager:v0.28.1"},
+		"exporter/promtest/build-prometheus": {"prometheus=3.16.0": "prom/prometheus:v3.16.0", "alertmanager=0.35.0": "prom/alertmanager:v0.35.0"},
 	} {
 		content, err := os.ReadFile(filepath.Join(root, script))
 		if err != nil {
