@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,11 @@ func (d *database) drain(t testing.TB, j *journal.Journal, limit int) {
 				d.points[place(*e.Play)] = describe(*e.Play)
 			case journal.EntryPlayGone:
 				delete(d.points, point{e.Account, e.TimeNS})
+			case journal.EntryClear:
+				maps.DeleteFunc(d.points, func(p point, _ string) bool { return p.account == e.Account })
+				for _, keyed := range []map[string]string{d.totals, d.ranked} {
+					maps.DeleteFunc(keyed, func(key, _ string) bool { return strings.HasPrefix(key, e.Account+": ") })
+				}
 			case journal.EntryArtistTotal, journal.EntryAlbumTotal, journal.EntryTrackTotal:
 				key := fmt.Sprintf("%s: %d %q", e.Account, e.Kind, e.Total.Key)
 				delete(d.totals, key)

@@ -15,7 +15,8 @@ const rankedArtists = 50
 
 // Take returns the oldest entries of the outbox that are due, at most limit, in
 // the order in which they have to be sent; none: there is nothing to send. Those
-// up to the sequence number after are left out: they are on their way. It
+// up to the sequence number after are left out: they are on their way. None are due
+// while a Rebuild is under way. It
 // notes that their points may be in InfluxDB from now on, so that a play which
 // moves meanwhile leaves nothing behind.
 func (j *Journal) Take(ctx context.Context, after int64, limit int) ([]Entry, error) {
@@ -39,7 +40,8 @@ func (j *Journal) Take(ctx context.Context, after int64, limit int) ([]Entry, er
 // due reads the entries alone.
 func (j *Journal) due(tx *transaction, after int64, limit int) ([]Entry, error) {
 	rows, err := tx.query(`SELECT seq, kind, alias, ref, key, time_ns FROM outbox JOIN account ON account.id = outbox.account
-		WHERE seq > ? AND rejected = '' AND due_ms <= ? ORDER BY seq LIMIT ?`, after, j.now(), limit)
+		WHERE seq > ? AND rejected = '' AND due_ms <= ? AND NOT EXISTS (SELECT 1 FROM setting WHERE name = ?)
+		ORDER BY seq LIMIT ?`, after, j.now(), rebuildSetting, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -373,20 +375,6 @@ func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error)
 		return plays, fmt.Errorf("replay: %w", explainSQLite(j.path, err))
 	}
 	return plays, nil
-}
-
-// Rebuild is Replay of everything, and queues before it that what InfluxDB has of
-// the accounts is deleted. Thereafter it has nothing that the journal does not
-// have.
-func (j *Journal) Rebuild(ctx context.Context) (int64, error) {
-	err := j.quietly(ctx, func(tx *transaction) error {
-		_, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account", EntryClear, j.now())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("rebuild: %w", explainSQLite(j.path, err))
-	}
-	return j.Replay(ctx, time.Time{}, time.Time{})
 }
 
 // replay queues the plays of one account that ended in a span.

@@ -65,6 +65,9 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
+	if err := e.options.Journal.FinishRebuild(ctx); err != nil {
+		return 0, err
+	}
 	entries, err := e.take(ctx)
 	if err != nil {
 		return 0, err
