@@ -108,6 +108,7 @@ type manifest struct {
 			Spec     struct {
 				Containers []struct {
 					Image   string
+					Env     []struct{ Name, Value string }
 					EnvFrom []struct {
 						SecretRef struct{ Name string } `yaml:"secretRef"`
 					} `yaml:"envFrom"`
@@ -176,6 +177,9 @@ func TestKubernetes(t *testing.T) {
 	deployment := manifests["Deployment "+name].Spec
 	if deployment.Replicas != 1 || deployment.Strategy.Type != "Recreate" {
 		t.Errorf("%d replicas, %s: there is one daemon for a journal", deployment.Replicas, deployment.Strategy.Type)
+	}
+	if env := deployment.Template.Spec.Containers[0].Env; !slices.Contains(env, struct{ Name, Value string }{"WEB_LISTEN_ADDRESS", ":10178"}) {
+		t.Errorf("environment %v: neither probes nor Prometheus reach the pod", env)
 	}
 	labels := deployment.Template.Metadata.Labels
 	if !reflect.DeepEqual(deployment.Selector.MatchLabels, labels) {

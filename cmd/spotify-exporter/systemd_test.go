@@ -123,4 +123,8 @@ func TestSystemdFilesAgree(t *testing.T) {
 	if given["DATA_DIR"] != "/var/lib/spotify-exporter" {
 		t.Errorf("commands of root look for the journal in %q", given["DATA_DIR"])
 	}
+	// Who plays what is for this machine alone, which is the default.
+	if address, set := given["WEB_LISTEN_ADDRESS"]; set || strings.Contains(unit, "WEB_LISTEN_ADDRESS") {
+		t.Errorf("the service listens on %q, not on the default", address)
+	}
 }
