@@ -36,16 +36,21 @@ func (j *Journal) Plays(ctx context.Context, f Filter) iter.Seq2[Play, error] {
 		return all
 	}
 	return func(yield func(Play, error) bool) {
-		var oldest int64
-		err := j.db.QueryRowContext(ctx, `SELECT coalesce(min(point_ns), 0) FROM (
-			SELECT point_ns FROM account CROSS JOIN play ON play.id IN (
+		// Two accounts may have a play at the same ns: the order is that of plays.
+		var oldest, listener int64
+		err := j.db.QueryRowContext(ctx, `SELECT point_ns, listener FROM (
+			SELECT point_ns, account.id AS listener FROM account CROSS JOIN play ON play.id IN (
 				SELECT id FROM play WHERE play.account = account.id AND point_ns >= ?2 AND point_ns < ?3 ORDER BY point_ns DESC LIMIT ?4)
-			WHERE ?1 = '' OR account.alias = ?1 ORDER BY point_ns DESC LIMIT ?4)`, f.Account, from, to, f.Limit).Scan(&oldest)
+			WHERE ?1 = '' OR account.alias = ?1 ORDER BY point_ns DESC, listener DESC LIMIT ?4)
+			ORDER BY point_ns, listener LIMIT 1`, f.Account, from, to, f.Limit).Scan(&oldest, &listener)
+		if errors.Is(err, sql.ErrNoRows) {
+			return
+		}
 		if err != nil {
 			yield(Play{}, fmt.Errorf("read plays: %w", err))
 			return
 		}
-		j.plays(ctx, f.Account, where+" AND play.point_ns >= ?3", from, to, oldest)(yield)
+		j.plays(ctx, f.Account, where+" AND (play.point_ns > ?3 OR play.point_ns = ?3 AND play.account >= ?4)", from, to, oldest, listener)(yield)
 	}
 }
 
