@@ -348,7 +348,7 @@ func (p *poller) recorded(reports []journal.Report, r journal.Recorded) {
 		}
 	}
 	for i := range r.Plays {
-		p.log.Debug("recorded", "track", r.Plays[i].Item.Name, "artist", r.Plays[i].Item.Artist(), "ended", r.Plays[i].EndedAt, "ms_played", r.Plays[i].MSPlayed)
+		p.log.Debug("recorded", "play", r.Plays[i].ID, "ended", r.Plays[i].EndedAt, "ms_played", r.Plays[i].MSPlayed) // what it was is private
 	}
 }
 

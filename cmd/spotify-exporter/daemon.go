@@ -32,6 +32,7 @@ type daemon struct {
 	// recorded is told of every play that is new or has changed; may be nil.
 	recorded func(account string, play journal.Play)
 
+	first    atomic.Bool // the first play since the start is logged
 	metrics  *prom.Metrics
 	parts    atomic.Pointer[parts]      // nil until the journal is open
 	arrived  atomic.Pointer[deliveries] // when something had arrived
@@ -69,6 +70,7 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 	}
 	d.parts.Store(opened)
 	ready(opened)
+	tasks.Go(func() error { d.logEveryHour(ctx, opened); return nil })
 	tasks.Go(func() error {
 		if err := opened.collector.Run(ctx); err != nil {
 			return fmt.Errorf("collect: %w", err)
@@ -120,7 +122,7 @@ func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 		RecordPrivate: d.config.RecordPrivate,
 		Zone:          d.config.Zones.of,
 		Log:           log,
-		Recorded:      d.recorded,
+		Recorded:      d.tellRecorded,
 	})}
 	if d.config.SnapshotInterval > 0 {
 		if p.snapshot, err = d.config.newSnapshot(j, d.log.With("component", "snapshot")); err != nil {

@@ -207,6 +207,7 @@ func (e *Exporter) update(change func(*State)) {
 // waits for it to get better.
 func (e *Exporter) Run(ctx context.Context) error {
 	var failing throttle
+	accepted := false
 	for {
 		wake := e.options.Journal.Wake() // before looking, so that nothing is missed
 		wait, err := e.Step(ctx)
@@ -220,6 +221,10 @@ func (e *Exporter) Run(ctx context.Context) error {
 			}
 		} else if n := failing.reset(); n > 0 {
 			e.log.Info("InfluxDB takes the outbox again", "failures", n)
+		}
+		if !accepted && !e.State().LastSuccess.IsZero() {
+			accepted = true
+			e.log.Info("InfluxDB accepts the bucket", "bucket", e.options.Bucket)
 		}
 		timer := time.NewTimer(e.options.Clock.Real(wait))
 		select {
