@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
@@ -143,7 +143,8 @@ func (d *delivery) look(ctx context.Context) (done bool, err error) {
 	return d.exporter == nil && state.OldestPending.IsZero(), nil
 }
 
-// tellRejected says what InfluxDB has refused meanwhile.
+// tellRejected says that InfluxDB has everything, or fails with what it has refused
+// meanwhile.
 func (d *delivery) tellRejected(ctx context.Context) error {
 	state, err := d.journal.State(ctx)
 	if err != nil {
@@ -158,7 +159,6 @@ func (d *delivery) tellRejected(ctx context.Context) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	fmt.Fprintf(d.stderr, "InfluxDB has refused %s points, such as one because: %s. The journal keeps them; replay sends them again when that is put right.\n",
-		humanize.Comma(refused), printable(list[0].Reason))
-	return nil
+	return fmt.Errorf("InfluxDB has refused %s, one of them because: %s. The journal keeps them; replay sends them again when that is put right",
+		english.Plural(int(refused), "point", ""), printable(list[0].Reason))
 }

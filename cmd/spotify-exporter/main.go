@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -177,7 +178,24 @@ func (p *program) newLogger(level slog.Level, format string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, options))
 }
 
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// isTerminal reports whether a standard stream, an io.Reader or io.Writer, is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// readLine reads what somebody types, until ctx ends; "" if the input has ended. Then a
+// goroutine is left behind that reads until the next line.
+func (p *program) readLine(ctx context.Context) (string, error) {
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		return text, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 }
