@@ -338,7 +338,7 @@ func (c *docsChecker) variable(name string) error {
 }
 
 func (c *docsChecker) flag(name string) error {
-	for _, command := range c.model.Children {
+	for _, command := range append(slices.Clone(c.model.Children), c.model.Node) { // the last one has the flags of all
 		for _, flag := range command.Flags {
 			if flag.Name == name {
 				return nil
