@@ -57,6 +57,10 @@ lint: ## gofmt, vet, fix, staticcheck, and whether go.mod and go.sum are tidy an
 build: ## build bin/spotify-exporter, static, with the version of the checkout
 	$(GO) build -trimpath -buildvcs=true -o bin/ ./cmd/spotify-exporter
 
+.PHONY: release
+release: ## make archives, a container image and their checksums of the last commit in dist/VERSION; needs no Docker
+	@$(GO) run ./deploy/release
+
 .PHONY: reproducible
 reproducible: ## build the last commit in two directories and compare the bytes
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; \

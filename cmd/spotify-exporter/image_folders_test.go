@@ -27,7 +27,7 @@ func imageFolders(t *testing.T) map[string]imageFolder {
 	for _, command := range build.Commands {
 		run, ok := command.(*instructions.RunCommand)
 		if !ok || !strings.HasPrefix(run.CmdLine[0], "mkdir ") {
-			continue // TestImageBuild builds the program
+			continue // deploy/release builds the program
 		}
 		script := strings.ReplaceAll(strings.Join(run.CmdLine, " "), "/out/", out+"/")
 		if text, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput(); err != nil {

@@ -3,14 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"debug/elf"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -133,69 +129,6 @@ func TestDockerIgnore(t *testing.T) {
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		if matches(lines.Text()) {
 			t.Errorf("%s is kept from the build: the version would be that of a changed tree", lines.Text())
-		}
-	}
-}
-
-// TestImageBuild runs the commands of the Dockerfile for both platforms without
-// Docker: in a clone of the last commit, with folders of this machine in place of
-// those of the image.
-func TestImageBuild(t *testing.T) {
-	if testing.Short() {
-		t.Skip("links the program once for each platform")
-	}
-	build, _ := stages(t)
-	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
-		src, out := filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "out")
-		if text, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "../..", src).CombinedOutput(); err != nil {
-			t.Fatalf("clone: %v: %s", err, text)
-		}
-		for _, command := range build.Commands {
-			run, ok := command.(*instructions.RunCommand)
-			if !ok {
-				continue
-			}
-			script := strings.ReplaceAll(strings.Join(run.CmdLine, " "), "/out/", out+"/")
-			shell := exec.CommandContext(t.Context(), "sh", "-ec", script)
-			shell.Dir = src
-			shell.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+arch, "GOFLAGS=", "GOTOOLCHAIN=local")
-			if text, err := shell.CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", script, err, text)
-			}
-		}
-		program := filepath.Join(out, "spotify-exporter")
-		binary, err := elf.Open(program)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if libraries, err := binary.ImportedLibraries(); binary.Machine != machine || len(libraries) > 0 || err != nil || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-			t.Errorf("%s: a program for %v with libraries %v (%v), want a static one for %v", arch, binary.Machine, libraries, err, machine)
-		}
-		if err := binary.Close(); err != nil {
-			t.Fatal(err)
-		}
-		size := int64(300 << 10) // of the certificates
-		err = filepath.WalkDir(out, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			info, err := entry.Info()
-			size += info.Size()
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if size > 30<<20 {
-			t.Errorf("%s: %d bytes, want at most 30 MiB", arch, size)
-		}
-		t.Logf("%s: %.1f MiB", arch, float64(size)/(1<<20))
-		if arch != runtime.GOARCH {
-			continue
-		}
-		version, err := exec.CommandContext(t.Context(), program, "version").Output()
-		if err != nil || strings.Contains(string(version), "unknown") || strings.Contains(string(version), "dirty") {
-			t.Errorf("version: %q (%v)", version, err)
 		}
 	}
 }

@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"collector/secret":              nil,
 	"collector/spotify":             {"collector/clock", "collector/secret"},
 	"collector/spotifysim":          {"collector/clock"},
+	"deploy/image":                  nil,
+	"deploy/release":                nil,
 	"exporter/influx":               {"collector/clock", "collector/journal", "collector/secret"},
 	"exporter/influxtest":           nil,
 	"exporter/promtest":             nil,
