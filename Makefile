@@ -61,6 +61,14 @@ build: ## build bin/spotify-exporter, static, with the version of the checkout
 release: ## make archives, a container image and their checksums of the last commit in dist/VERSION; needs no Docker
 	@$(GO) run ./deploy/release
 
+.PHONY: vulnerabilities
+vulnerabilities: ## look for known vulnerabilities in all modules; needs https://vuln.go.dev or a copy of it in GOVULNDB
+	@status=0; $(GO) tool govulncheck ./... || status=$$?; \
+	if test $$status != 0 -a $$status != 3; then \
+		echo "Nothing was checked. If the database cannot be reached from here, name a copy of it in GOVULNDB." >&2; \
+	fi; \
+	exit $$status
+
 .PHONY: reproducible
 reproducible: ## build the last commit in two directories and compare the bytes
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; set -e; \
