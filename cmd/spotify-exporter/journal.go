@@ -8,15 +8,23 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
 // openJournal opens the journal of a configuration, and makes it if there is
-// none.
+// none. A restore that was broken off is finished before.
 func (c *config) openJournal(ctx context.Context, clk clock.Clock) (*journal.Journal, error) {
-	return journal.Open(ctx, c.journalPath(), journal.Options{
+	if err := c.finishRestore(); err != nil {
+		return nil, err
+	}
+	return c.openJournalAt(ctx, c.journalPath(), clk)
+}
+
+func (c *config) openJournalAt(ctx context.Context, path string, clk clock.Clock) (*journal.Journal, error) {
+	return journal.Open(ctx, path, journal.Options{
 		Now:           clk.Now,
 		CountedMS:     c.CountFrom.Milliseconds(),
 		RecordPrivate: c.RecordPrivate,
@@ -30,7 +38,13 @@ var errNoJournal = errors.New("no journal yet: run has not been started with thi
 // existingJournal opens the journal for a command that works beside run. It makes
 // none: errNoJournal.
 func (p *program) existingJournal(ctx context.Context, c *config) (*journal.Journal, error) {
-	if _, err := os.Stat(c.journalPath()); errors.Is(err, fs.ErrNotExist) {
+	if err := c.finishRestore(); err != nil {
+		return nil, err
+	}
+	switch _, err := os.Stat(c.journalPath()); {
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil, usageError{fmt.Errorf("DATA_DIR: must be a folder (got %q)", c.DataDir)}
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", c.journalPath(), errNoJournal)
 	}
 	return c.openJournal(ctx, p.clock)

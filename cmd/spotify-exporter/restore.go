@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +42,18 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := config.makeDataDir(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(config.DataDir, ".restore-*")
+	if err := config.finishRestore(); err != nil {
+		return err
+	}
+	held, err := journal.Hold(config.journalPath())
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, held.Close()) }()
+	if err := config.removeLeft(); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	dir, err := os.MkdirTemp(config.DataDir, restoreLeft)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -52,11 +62,8 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore: %s: %w", name, err)
 	}
-	aside := ""
-	if c.MoveAway {
-		aside = config.journalPath() + "." + p.clock.Now().UTC().Format("20060102T150405")
-	}
-	if err := journal.Restore(ctx, filepath.Join(dir, backupJournal), config.journalPath(), aside); err != nil {
+	staged := filepath.Join(dir, backupJournal)
+	if err := journal.CheckRestore(ctx, staged, config.journalPath(), c.MoveAway); err != nil {
 		if errors.Is(err, journal.ErrExists) {
 			err = fmt.Errorf("%w: --move-away keeps it under another name", err)
 		}
@@ -65,20 +72,15 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 		return fmt.Errorf("restore: %w", err)
 	}
-	restored, kept, err := from.moveTo(config.DataDir)
+	plays, err := config.prepare(ctx, p, staged, from.at)
 	if err != nil {
-		return fmt.Errorf("restore: the journal is there, but not all that was with it: %w", err)
+		return fmt.Errorf("restore: %w", err)
 	}
-
-	j, err := config.openJournal(ctx, p.clock)
-	if err != nil {
-		return err
+	aside := config.journalPath() + "." + p.clock.Now().UTC().Format("20060102T150405")
+	if err := config.commit(dir, aside); err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
-	defer j.Close()
-	if err := j.RepeatRequests(ctx, from.at); err != nil {
-		return err
-	}
-	state, err := j.State(ctx)
+	restored, kept, err := config.putInPlace()
 	if err != nil {
 		return err
 	}
@@ -86,13 +88,28 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) (err error) {
 		fmt.Fprintf(p.stderr, "The journal that was there is %s now.\n", aside)
 	}
 	at := from.at.In(config.Zones.of("")).Format(time.DateTime)
-	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s%s.\n", humanize.Comma(state.Plays), at, with(restored))
+	fmt.Fprintf(p.stderr, "Restored: %s plays as of %s%s.\n", humanize.Comma(plays), at, with(restored))
 	if len(kept) > 0 {
 		fmt.Fprintf(p.stderr, "What was there already stays: %s\n", strings.Join(kept, ", "))
 	}
 	fmt.Fprintf(p.stderr, "InfluxDB is as it was. What it has of the time after %s is not in the journal; import brings it back.\n"+
 		"To send everything to InfluxDB again: spotify-exporter replay. To have nothing else in it: spotify-exporter replay --rebuild.\n", at)
 	return nil
+}
+
+// prepare counts what may have been asked of Spotify since the backup in a copy of the journal, and brings it up to
+// date. It returns how many plays are in it.
+func (c *config) prepare(ctx context.Context, p *program, path string, at time.Time) (plays int64, err error) {
+	j, err := c.openJournalAt(ctx, path, p.clock)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }() // which leaves no log
+	if err := j.RepeatRequests(ctx, at); err != nil {
+		return 0, err
+	}
+	state, err := j.State(ctx)
+	return state.Plays, err
 }
 
 // unpacked is a backup whose files are in a folder, checked.
@@ -180,25 +197,4 @@ func extract(in io.Reader, path string) (string, error) {
 		err = file.Sync()
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil)), errors.Join(err, file.Close())
-}
-
-// moveTo moves all but the journal to where there is no file of the same name.
-func (from unpacked) moveTo(dir string) (restored, kept []string, err error) {
-	for _, name := range from.names {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if _, err := os.Lstat(path); err == nil {
-			kept = append(kept, name)
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return restored, kept, err
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return restored, kept, err
-		}
-		if err := os.Rename(filepath.Join(from.dir, filepath.FromSlash(name)), path); err != nil {
-			return restored, kept, err
-		}
-		restored = append(restored, name)
-	}
-	return restored, kept, nil
 }

@@ -75,7 +75,8 @@ var ErrLocked = errors.New("another spotify-exporter run is using this journal")
 
 // Open opens the journal at path, which it creates (mode 0600) if it is not
 // there, and brings its schema up to date. A file that is damaged, not a journal
-// or of a newer version is left alone: ErrNotAJournal, ErrNewer.
+// or of a newer version is left alone: ErrNotAJournal, ErrNewer. So is a log without
+// its journal: ErrLostJournal.
 func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if options.Now == nil {
 		options.Now = time.Now
@@ -85,6 +86,9 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	}
 	if options.Confirmation == 0 {
 		options.Confirmation = 15 * time.Minute
+	}
+	if err := checkLog(path); err != nil {
+		return nil, err
 	}
 	// SQLite gives its -wal and -shm files the mode of the database.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -113,6 +117,21 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	return j, nil
 }
 
+// ErrLostJournal is returned by Open for a log whose journal is not there: SQLite would begin a new one over it.
+var ErrLostJournal = errors.New("the log of a journal is there without its journal")
+
+// checkLog is ErrLostJournal, or nil.
+func checkLog(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if info, err := os.Lstat(path + logSuffix); err != nil || info.Size() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w, and its newest plays are in it: put %s back beside it; if that is lost, move the log away, and restore a backup or start anew",
+		path+logSuffix, ErrLostJournal, filepath.Base(path))
+}
+
 // inspect refuses a file that is not ours to write. It only reads: the mode of the
 // journal is part of the file, so whoever sets it has changed it.
 func inspect(ctx context.Context, path string) error {
@@ -127,6 +146,9 @@ func inspect(ctx context.Context, path string) error {
 	}
 	if h.application != applicationID && (h.application != 0 || h.tables > 0) {
 		return fmt.Errorf("%w: it is a SQLite file of another program, and was left as it is; choose another DATA_DIR", ErrNotAJournal)
+	}
+	if h.version < 0 {
+		return fmt.Errorf("%w: its schema has the version %d, which no spotify-exporter gives; restore a backup", ErrNotAJournal, h.version)
 	}
 	if h.version > h.known {
 		return fmt.Errorf("%w (schema %d, this one knows %d), and was left as it is: install that version or restore a backup", ErrNewer, h.version, h.known)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,51 +13,95 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrExists is returned by Restore where there is a journal already.
+// ErrExists is returned by CheckRestore where there is a journal already.
 var ErrExists = errors.New("there is a journal already")
 
-// Restore moves a copy that Copy has made to path, in the same file system, where
-// it is the journal from now on. A journal that is there is moved to aside, unless
-// that is empty. It refuses, and changes nothing: where a journal or the log of one
-// is and aside is empty (ErrExists), where a process runs on it (ErrLocked), and a
-// copy that is damaged, no journal or of a newer version (ErrNotAJournal, ErrNewer).
-func Restore(ctx context.Context, from, path, aside string) (err error) {
-	held, err := lock(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, held.Close()) }()
-	// SQLite would take the log of another journal for that of this one.
-	var there []string
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if _, err := os.Lstat(path + suffix); err == nil {
-			there = append(there, suffix)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+// Hold keeps every process, this one too, from running on the journal at path until what it returns is closed. While
+// another one does it is ErrLocked.
+func Hold(path string) (io.Closer, error) { return lock(path) }
+
+// CheckRestore reports, without a change, why the copy of a journal at from cannot take the place of what is at path:
+// a journal, or the log of one, is there and is not to be moved away (ErrExists), or the copy is damaged, no journal or
+// of a newer version (ErrNotAJournal, ErrNewer).
+func CheckRestore(ctx context.Context, from, path string, moveAway bool) error {
+	for _, suffix := range []string{"", logSuffix} {
+		switch _, err := os.Lstat(path + suffix); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
 			return fmt.Errorf("restore journal: %w", err)
+		case !moveAway:
+			return fmt.Errorf("%s: %w, which is never overwritten", path+suffix, ErrExists)
 		}
 	}
-	if len(there) > 0 && aside == "" {
-		return fmt.Errorf("%s: %w, which is never overwritten", path+there[0], ErrExists)
-	}
-	if err := verify(ctx, from); err != nil {
-		return err
-	}
-	for _, suffix := range there {
-		if err := os.Rename(path+suffix, aside+suffix); err != nil {
-			return fmt.Errorf("move journal aside: %w", err)
+	return verify(ctx, from)
+}
+
+// logSuffix is behind the name of a database in that of SQLite's write-ahead log, which has the newest changes.
+const logSuffix = "-wal"
+
+// Replace puts the journal at from, which nobody has open and which has no log, in the place of what is at path. A
+// journal that is there stays under the name aside, with its log: a log without its journal, or beside another one,
+// would lose plays or damage it. The caller has Hold of path.
+//
+// Broken off anywhere, it is finished by the same call again. Until it has been, nobody may open the journal.
+func Replace(from, path, aside string) error {
+	replace := func() error {
+		for _, suffix := range []string{logSuffix, ""} {
+			if err := keep(path+suffix, aside+suffix); err != nil {
+				return err
+			}
 		}
+		if err := syncFolder(path); err != nil {
+			return err
+		}
+		for _, suffix := range []string{logSuffix, "-shm"} { // SQLite makes the other one of the log
+			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if err := syncFolder(path); err != nil {
+			return err
+		}
+		if err := os.Rename(from, path); err != nil {
+			return err
+		}
+		return syncFolder(path)
 	}
-	if err := os.Rename(from, path); err != nil {
-		return fmt.Errorf("restore journal: %w", err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
+	if err := replace(); err != nil {
 		return fmt.Errorf("restore journal: %w", err)
 	}
 	return nil
+}
+
+// keep gives a file that is there a second name, or a copy where the file system has no second names.
+func keep(path, aside string) error {
+	err := os.Link(path, aside)
+	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		return nil // the first part may have been done before
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(aside+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(aside+".part", aside)
+}
+
+// syncFolder puts the names in the folder of a file on the disk.
+func syncFolder(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // verify reads a copy of a journal from beginning to end.
@@ -72,6 +117,8 @@ func verify(ctx context.Context, path string) error {
 		return explainCopy(err)
 	case h.application != applicationID:
 		return fmt.Errorf("%w: it is empty or of another program", ErrNotAJournal)
+	case h.version < 0:
+		return fmt.Errorf("%w: it is damaged: its schema has the version %d", ErrNotAJournal, h.version)
 	case h.version > h.known:
 		return fmt.Errorf("%w (schema %d, this one knows %d): restore it with that version", ErrNewer, h.version, h.known)
 	}

@@ -24,9 +24,23 @@ func copied(t *testing.T) string {
 	return path
 }
 
+// restore does what the command does, without a place in which a restart would find it.
+func restore(t testing.TB, from, path, aside string) error {
+	t.Helper()
+	held, err := journal.Hold(path)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if err := journal.CheckRestore(t.Context(), from, path, aside != ""); err != nil {
+		return err
+	}
+	return journal.Replace(from, path, aside)
+}
+
 func TestRestore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := journal.Restore(t.Context(), copied(t), path, ""); err != nil {
+	if err := restore(t, copied(t), path, ""); err != nil {
 		t.Fatal(err)
 	}
 	j, err := journal.Open(t.Context(), path, journal.Options{})
@@ -58,7 +72,7 @@ func TestRestoreMovesAJournalAside(t *testing.T) {
 		overwriteWith(t, path+suffix, string(content))
 	}
 	aside := path + ".aside"
-	if err := journal.Restore(t.Context(), from, path, aside); err != nil {
+	if err := restore(t, from, path, aside); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]int{path: 2, aside: 1} {
@@ -109,6 +123,7 @@ func TestRestoreRefuses(t *testing.T) {
 			}
 		}, journal.ErrLocked, "stop that one first"},
 		{"a newer one", func(t *testing.T, from, _ string) { foreign(t, from, "PRAGMA user_version = 1000") }, journal.ErrNewer, "restore it with that version"},
+		{"one of a negative version", func(t *testing.T, from, _ string) { foreign(t, from, "PRAGMA user_version = -5") }, journal.ErrNotAJournal, "damaged"},
 		{"one of another program", func(t *testing.T, from, _ string) { foreign(t, from, "PRAGMA application_id = 42") }, journal.ErrNotAJournal, "another program"},
 		{"an empty one", func(t *testing.T, from, _ string) { overwriteWith(t, from, "") }, journal.ErrNotAJournal, "empty"},
 		{"a text", func(t *testing.T, from, _ string) { overwriteWith(t, from, strings.Repeat("ts,track\n", 1000)) }, journal.ErrNotAJournal, "damaged"},
@@ -119,7 +134,7 @@ func TestRestoreRefuses(t *testing.T) {
 			from, to := copied(t), filepath.Join(t.TempDir(), "journal.db")
 			c.arrange(t, from, to)
 			before, beforeErr := os.ReadFile(to)
-			err := journal.Restore(t.Context(), from, to, "")
+			err := restore(t, from, to, "")
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want %v that says %q", err, c.want, c.says)
 			}
@@ -182,4 +197,25 @@ func TestRequestsAfterABackupAreGuessed(t *testing.T) {
 		t.Fatal(err)
 	}
 	used(26)
+}
+
+// TestALogWithoutItsJournal refuses to begin a new journal over the log of another one, which has its newest plays.
+func TestALogWithoutItsJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	overwriteWith(t, path+"-wal", "the newest plays")
+	if _, err := journal.Open(t.Context(), path, journal.Options{}); !errors.Is(err, journal.ErrLostJournal) || !strings.Contains(err.Error(), path+"-wal") {
+		t.Errorf("error %v, want %v", err, journal.ErrLostJournal)
+	}
+	if content, err := os.ReadFile(path + "-wal"); err != nil || string(content) != "the newest plays" {
+		t.Errorf("the log has changed: %q, %v", content, err)
+	}
+}
+
+// TestAVersionThatNobodyGives opens a journal whose version a tool, or damage, has made negative.
+func TestAVersionThatNobodyGives(t *testing.T) {
+	path := copied(t)
+	foreign(t, path, "PRAGMA user_version = -5")
+	if _, err := journal.Open(t.Context(), path, journal.Options{}); !errors.Is(err, journal.ErrNotAJournal) || !strings.Contains(err.Error(), "version -5") {
+		t.Errorf("error %v, want %v", err, journal.ErrNotAJournal)
+	}
 }
