@@ -326,28 +326,30 @@ func TestOpenMakesAFileForItsOwnerOnly(t *testing.T) {
 }
 
 func TestOpenWhereItMayNotWrite(t *testing.T) {
-	const nobody = 65534
-	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+	user := os.Getuid()
+	become := &syscall.SysProcAttr{}
+	if user == 0 { // who may write everywhere
+		user = 65534
+		become.Credential = &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}
 	}
 	dir, err := os.MkdirTemp("", "journal") // t.TempDir is for us alone
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	defer func() { _ = errors.Join(os.Chmod(dir, 0o700), os.RemoveAll(dir)) }()
 	program := filepath.Join(dir, "test") // where it was built is for us alone, too
 	content, err := os.ReadFile(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(program, content, 0o755); err != nil {
+	if err := errors.Join(os.WriteFile(program, content, 0o700), os.Chmod(program, 0o755)); err != nil { // whatever the umask
 		t.Fatal(err)
 	}
 	for _, there := range []bool{false, true} {
 		path := filepath.Join(dir, "journal.db")
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if there {
 			j, err := journal.Open(t.Context(), path, journal.Options{})
 			if err != nil {
@@ -357,15 +359,18 @@ func TestOpenWhereItMayNotWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if err := os.Chmod(dir, 0o555); err != nil {
+			t.Fatal(err)
+		}
 		cmd := exec.Command(program)
 		cmd.Dir = "/"
 		cmd.Env = []string{"JOURNAL_ROLE=open", "JOURNAL_PATH=" + path}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		cmd.SysProcAttr = become
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatal(err, string(out))
 		}
-		for _, word := range []string{"error: ", path, "65534", "own"} {
+		for _, word := range []string{"error: ", path, strconv.Itoa(user), "own"} {
 			if !strings.Contains(string(out), word) {
 				t.Errorf("there %v: %q does not say %q", there, out, word)
 			}
