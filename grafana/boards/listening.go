@@ -59,7 +59,7 @@ func listening() board {
 			field("hours", fixed(listened)).
 			field("a year before", line(before)...),
 		bars("Sessions per day", "How many sessions began on a day.", 12, 8).
-			flux(`sessions(start: midnight()) |> map(fn: (r) => ({_time: r._time, _value: 1})) |> perDay() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "sessions"})`).
+			flux(`sessions(start: midnight()) |> filter(fn: (r) => int(v: r._time) >= int(v: midnight())) |> map(fn: (r) => ({_time: r._time, _value: 1})) |> perDay() |> inView() |> keep(columns: ["_time", "_value"]) |> rename(columns: {_value: "sessions"})`).
 			unit("locale", 0).colored(other).legend(noLegend),
 
 		row("New and skipped"),
