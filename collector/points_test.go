@@ -159,7 +159,7 @@ func daysBecomePoints(t *testing.T, given []spotifysim.Given) {
 	for _, point := range drain(t, path) {
 		ms, _ := point["ms_played"].(int64)
 		ended, _ := point["_time"].(time.Time)
-		h := heard{uri: "spotify:track:" + fmt.Sprint(point["track_id"]), ended: ended, ms: ms}
+		h := heard{uri: fmt.Sprintf("spotify:%v:%v", point["kind"], point["track_id"]), ended: ended, ms: ms}
 		if point["witness"] == journal.Playback.String() {
 			h.sure = time.Minute
 		}

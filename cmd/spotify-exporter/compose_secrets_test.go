@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -63,7 +64,8 @@ func newStack(t *testing.T, prefix string, changes ...string) *stack {
 	}
 	for volume := range s.project.Volumes {
 		s.volumes[volume] = filepath.Join(dir, "volumes", volume)
-		if err := os.MkdirAll(s.volumes[volume], 0o755); err != nil {
+		// Whatever the umask.
+		if err := errors.Join(os.MkdirAll(s.volumes[volume], 0o755), os.Chmod(s.volumes[volume], 0o755)); err != nil {
 			t.Fatal(err)
 		}
 	}
