@@ -43,7 +43,7 @@ func TestOfRequest(t *testing.T) {
 	r.Header.Add("Authorization", "Bearer ACCESS")
 	r.Header.Add("Proxy-Authorization", "Basic dXNlcjpwYXNz")
 	text := "ACCESS id:key aWQ6a2V5 dXNlcjpwYXNz user:pass pass"
-	if got := secret.Mask(text, secret.OfRequest(r)...); strings.Trim(got, " "+secret.Mark) != "" {
+	if got := secret.Mask(text, secret.OfRequest(r)...); strings.NewReplacer(secret.Mark, "", " ", "").Replace(got) != "" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -54,7 +54,7 @@ func TestTokensOfOtherTypes(t *testing.T) {
 					return
 				}
 				auth, loadErr := tokens.Load("me")
-				if err != nil || loadErr != nil || auth.Token.RefreshToken != test.refresh || auth.Token.Expiry.Sub(time.Now()).Round(time.Second) != test.life {
+				if err != nil || loadErr != nil || auth.Token.RefreshToken != test.refresh || time.Until(auth.Token.Expiry).Round(time.Second) != test.life {
 					t.Errorf("got %v, %v, refresh token %q, life %v", err, loadErr, string(auth.Token.RefreshToken), time.Until(auth.Token.Expiry))
 				}
 			})
