@@ -7,7 +7,8 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: test
-test: ## run all tests; builds InfluxDB 1.8 first where there is no server to test with
+test: ## run all tests, in about 10 minutes; builds InfluxDB 1.8 first where there is no server to test with
+	@echo "All tests take about 5 minutes on two cores, 10 with InfluxDB 2 and Prometheus for tests, and 2 more to build InfluxDB 1.8 once if there is none."
 	@exporter/influxtest/build-influxd any
 	@skipped=$$(mktemp -d); trap 'rm -rf "$$skipped"' EXIT; status=0; \
 	INFLUXTEST_SKIPPED=$$skipped/influxd PROMTEST_SKIPPED=$$skipped/prometheus \
