@@ -120,7 +120,7 @@ func TestImportSaysWhatInfluxDBForgets(t *testing.T) {
 	bucket := useInflux(t, server)
 	keepForAYear(t, server, bucket)
 	export, truth := generated(t, 300)
-	_, errs := command(t, exitDone, "import", "--wait", export)
+	_, errs := command(t, exitFailed, "import", "--wait", export)
 	if !strings.Contains(errs, "forgets what is older than") || !strings.Contains(errs, "has refused") || !strings.Contains(errs, "replay sends them again") {
 		t.Errorf("a bucket that keeps a year: %s", errs)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -56,8 +57,9 @@ func (c *loginCommand) Run(ctx context.Context, p *program) error {
 		Alias:         c.Account,
 		ListenAddress: config.LoginAddress,
 		In:            p.stdin,
-		Out:           p.stderr,
+		Out:           wrapper{p.stderr},
 		Force:         c.Force,
+		Away:          awayFromBrowser(inContainer()),
 		Answered:      learn,
 	})
 	if err != nil {
@@ -65,12 +67,24 @@ func (c *loginCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	expiry := spotify.AuthorizationExpiry(authorization.AuthorizedAt)
-	fmt.Fprintf(p.stderr, "%s is logged in as %q until %s, when Spotify asks for a new login.\n",
+	say(p.stderr, "%s is logged in as %q until %s, when Spotify asks for a new login.",
 		cmp.Or(authorization.DisplayName, authorization.UserID, "The account"), c.Account, expiry.In(config.Zones.of(c.Account)).Format(time.DateOnly))
 	if len(config.Accounts) > 0 && !slices.Contains(config.Accounts, c.Account) {
-		fmt.Fprintf(p.stderr, "SPOTIFY_ACCOUNTS is %s: run will not record %q before it is added.\n", strings.Join(config.Accounts, ","), c.Account)
+		say(p.stderr, "SPOTIFY_ACCOUNTS is %s: run will not record %q before it is added.", strings.Join(config.Accounts, ","), c.Account)
 		return nil
 	}
-	fmt.Fprintln(p.stderr, "A daemon that runs goes on by itself; spotify-exporter check tells whether all is well.")
+	say(p.stderr, "A daemon that runs goes on by itself; spotify-exporter check tells whether all is well.")
 	return nil
+}
+
+// awayFromBrowser says where this process runs if a browser cannot reach its loopback
+// address from where the person sits; "" if nothing tells.
+func awayFromBrowser(container bool) string {
+	switch {
+	case container:
+		return "in a container"
+	case os.Getenv("SSH_CONNECTION") != "":
+		return "on another machine, over SSH"
+	}
+	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 )
@@ -105,7 +103,7 @@ func (p *program) run(ctx context.Context, args []string) (exit int) {
 		return exitDone
 	}
 	for _, line := range joined(err) {
-		fmt.Fprintf(p.stderr, "spotify-exporter: %v\n", line)
+		say(p.stderr, "spotify-exporter: %v", line)
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
@@ -176,12 +174,6 @@ func (p *program) newLogger(level slog.Level, format string) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(p.stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, options))
-}
-
-// isTerminal reports whether a standard stream, an io.Reader or io.Writer, is a terminal.
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // readLine reads what somebody types, until ctx ends; "" if the input has ended. Then a

@@ -127,6 +127,27 @@ func TestLoginByBrowser(t *testing.T) {
 	}
 }
 
+func TestAwayFromBrowser(t *testing.T) {
+	for _, test := range []struct {
+		container bool
+		ssh, want string
+	}{
+		{true, "", "in a container"},
+		{true, "192.0.2.1 50000 192.0.2.2 22", "in a container"},
+		{false, "192.0.2.1 50000 192.0.2.2 22", "on another machine, over SSH"},
+		{false, "", ""},
+	} {
+		t.Setenv("SSH_CONNECTION", test.ssh)
+		if got := awayFromBrowser(test.container); got != test.want {
+			t.Errorf("%+v: %q", test, got)
+		}
+	}
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+	if !inContainer() {
+		t.Error("a pod is taken for no container")
+	}
+}
+
 func TestLoginByPaste(t *testing.T) {
 	sim := simulate(t, clock.Clock{}, map[string]string{"SPOTIFY_ACCOUNTS": "anna"})
 	sim.AddUser("me-id", "Me")

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 )
@@ -32,6 +33,10 @@ type LoginOptions struct {
 	In    io.Reader // lines that a person pastes; nil: none
 	Out   io.Writer // what the person reads; nil: nobody
 	Force bool      // put another person under a known alias
+
+	// Away says where this program runs, such as "in a container", if the browser
+	// cannot come back to it from there; "" if that is not known.
+	Away string
 
 	// Answered is told what GET /me returned, nil included: a Retry-After binds
 	// also if the login is stored all the same. Nil: nobody is told.
@@ -87,7 +92,7 @@ func (a *App) Login(ctx context.Context, tokens Tokens, o LoginOptions) (Authori
 		oauth2.S256ChallengeOption(l.verifier),
 		// Without it Spotify sends a browser that has agreed before straight
 		// back, and nobody sees whose account was taken.
-		oauth2.SetAuthURLParam("show_dialog", "true")))
+		oauth2.SetAuthURLParam("show_dialog", "true")), o.Away)
 	if listener == nil {
 		fmt.Fprintf(o.Out, "Note: %v. So the last page cannot load here: paste its address.\n\n", err)
 	}
@@ -112,36 +117,35 @@ func listenForRedirect(ctx context.Context, address string) (net.Listener, strin
 	return listener, "http://" + address + "/callback", err
 }
 
-// writeGuide writes all that a newcomer has to know.
-func writeGuide(w io.Writer, alias, redirectURI, address string) {
+// writeGuide writes all that a newcomer has to know, one paragraph a line. away says
+// where this program runs if the browser is surely elsewhere.
+func writeGuide(w io.Writer, alias, redirectURI, address, away string) {
 	fmt.Fprintf(w, `This logs in the Spotify account that will be called %q here.
 
 Before the first time:
-  1. The owner of the Spotify app needs Premium. Without it Spotify refuses
-     every request.
-  2. Create the app at https://developer.spotify.com/dashboard, for the Web API,
-     and set SPOTIFY_CLIENT_ID to its client ID.
-  3. Give the app this redirect URI, to the letter (127.0.0.1, not localhost;
-     no slash at the end):
+  1. The owner of the Spotify app needs Premium. Without it Spotify refuses every request.
+  2. Create the app at https://developer.spotify.com/dashboard, for the Web API, and set SPOTIFY_CLIENT_ID to its client ID.
+  3. Give the app this redirect URI, to the letter (127.0.0.1, not localhost; no slash at the end):
 
-         %s
+     %s
 
      "INVALID_CLIENT: Invalid redirect URI" in the browser means that it differs.
-  4. Under "User Management" add everybody whose account is to be recorded, by
-     the e-mail address of their Spotify account. Five people at most.
-  5. Request your extended streaming history today, at
-     https://www.spotify.com/account/privacy: it takes weeks to come. Then
-     "spotify-exporter import" adds all the years before today.
+  4. Under "User Management" add everybody whose account is to be recorded, by the e-mail address of their Spotify account. Five people at most.
+  5. Request your extended streaming history today, at https://www.spotify.com/account/privacy: it takes weeks to come. Then "spotify-exporter import" adds all the years before today.
 
-Open this address in a browser and agree:
+`, alias, redirectURI)
+	if away != "" {
+		fmt.Fprintf(w, `This runs %s, so the last page of the login will not load in your browser. That is expected: its address is what this program needs.
 
-  %s
-
-No browser on this machine? Open it on any other. The last page then fails to
-load, as it must. Copy its address, which begins with %s,
-paste it here and press Enter.
-
-`, alias, redirectURI, address, redirectURI)
+`, away)
+	}
+	fmt.Fprintf(w, "Open this address in a browser and agree:\n\n  %s\n\n", address)
+	if away == "" {
+		fmt.Fprint(w, "No browser on this machine? Open it on any other. The last page then does not load, which is expected.\n")
+	} else {
+		fmt.Fprint(w, "Then the last page does not load.\n")
+	}
+	fmt.Fprintf(w, "Copy the address of that page, which begins with %s, paste it here and press Enter.\n\n", redirectURI)
 }
 
 // login is one login under way.
@@ -197,25 +201,48 @@ func (l *login) wait(ctx context.Context, visits <-chan browserVisit, lines <-ch
 	}
 }
 
-// pasted reads a line that a person pasted: the address that the browser was
-// sent to, or the code of it. A bare code has no state; it is taken as the
-// answer to this login, for it is of no use without our PKCE verifier.
+// pasted reads a line that a person pasted: the address that the browser was sent to,
+// what is behind its question mark, or the code alone. A bare code has no state; it is
+// taken as the answer to this login, for it is of no use without our PKCE verifier.
+//
+// A shell or chat may have put backslashes into an address, and a narrow terminal
+// blanks: neither is ever part of one.
 func pasted(line, state string) (url.Values, error) {
-	line = strings.Trim(line, " \t\r\"'<>")
-	before, query, isAddress := strings.Cut(line, "?")
-	if !isAddress {
-		if len(line) < 8 || strings.ContainsAny(line, " :/&=") {
-			return nil, errors.New("this is neither the address of the last page nor the code in it")
-		}
-		return url.Values{"code": {line}, "state": {state}}, nil
+	if len(line) >= longestLine {
+		return nil, fmt.Errorf("this line has %d characters or more and is no address; copy the address of the last page", longestLine)
 	}
-	query, _, _ = strings.Cut(query, "#")
+	line = strings.Trim(line, " \t\r\n\"'<>")
+	before, query, isAddress := strings.Cut(line, "?")
+	switch {
+	case isAddress:
+		query, _, _ = strings.Cut(query, "#")
+	case strings.HasPrefix(line, "code=") || strings.HasPrefix(line, "state=") || strings.HasPrefix(line, "error="):
+		query = line
+	case len(line) < 8 || strings.ContainsAny(line, " :/&=\\"):
+		return nil, errors.New("this is neither the address of the last page nor the code in it")
+	default:
+		query = url.Values{"code": {line}, "state": {state}}.Encode()
+	}
+	query = strings.Map(func(r rune) rune {
+		if r == '\\' || unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, query)
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, errors.New("this address cannot be read; copy it whole")
 	}
-	if strings.HasSuffix(before, "/authorize") || !values.Has("code") && !values.Has("error") {
+	code := values.Get("code")
+	switch {
+	case isAddress && strings.HasSuffix(before, "/authorize"), !values.Has("code") && !values.Has("error"):
 		return nil, errors.New("this is the address of an earlier page; agree there and copy the address of the page after it")
+	case !values.Has("state"):
+		return nil, errors.New("the end of this address is missing (&state= and what follows); copy it whole")
+	case len(values["code"]) > 1 || len(values["state"]) > 1:
+		return nil, errors.New("these are two addresses in one; copy only the last page's")
+	case strings.ContainsFunc(code, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, errors.New("the code in this has a character that no code has; copy the address again")
 	}
 	return values, nil
 }
@@ -305,23 +332,34 @@ func exchangeError(err error, again string) error {
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case ok && e.code == "invalid_grant":
-		return fmt.Errorf("login: codes live about ten minutes and work once, run %s again: %w", again, err)
+		return fmt.Errorf("login: Spotify does not take this code; a code is good once, whole, for the login that asked for it, and for some minutes. Run %s again: %w", again, err)
 	case ok && e.Reason == ReasonClient:
 		return fmt.Errorf("login: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET (or leave the secret out): %w", err)
 	}
 	return fmt.Errorf("login: run %s again: %w", again, err)
 }
 
-// readLines sends the lines of r until it ends, and then closes lines.
+// longestLine is how much of a line is read, in bytes.
+const longestLine = 64 << 10
+
+// readLines sends the lines of r until it ends, and then closes lines. Of a line that is
+// longer than longestLine it sends the beginning, so that somebody is told.
 func readLines(ctx context.Context, r io.Reader, lines chan<- string) {
 	defer close(lines)
-	for scanner := bufio.NewScanner(r); scanner.Scan(); {
-		if strings.TrimSpace(scanner.Text()) == "" {
-			continue
+	for in := bufio.NewReaderSize(r, longestLine); ; {
+		line, err := in.ReadSlice('\n')
+		text := string(line)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = in.ReadSlice('\n')
 		}
-		select {
-		case lines <- scanner.Text():
-		case <-ctx.Done():
+		if strings.TrimSpace(text) != "" {
+			select {
+			case lines <- text:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
 			return
 		}
 	}

@@ -229,6 +229,12 @@ func TestLoginByPasting(t *testing.T) {
 		"the address":            func(back *url.URL) string { return back.String() },
 		"the address, decorated": func(back *url.URL) string { return "  <" + back.String() + "#_=_>\r" },
 		"the code":               func(back *url.URL) string { return back.Query().Get("code") },
+		"without the page":       func(back *url.URL) string { return back.RawQuery },
+		"escaped by a shell": func(back *url.URL) string {
+			return strings.NewReplacer("?", `\?`, "&", `\&`, "=", `\=`).Replace(back.String())
+		},
+		"escaped, without the page": func(back *url.URL) string { return strings.ReplaceAll(back.RawQuery, "&", `\&`) },
+		"with blanks inside":        func(back *url.URL) string { return strings.Replace(back.String(), "CODE-", "CO  DE-\t", 1) },
 	}
 	for name, line := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +252,14 @@ func TestLoginByPasting(t *testing.T) {
 				t.Errorf("redirect URI %s", back)
 			}
 			// Everybody pastes the wrong thing once.
-			for _, wrong := range []string{"yes please", address, back.Scheme + "://" + back.Host + "/callback?code=CODE-0001&state=old", ""} {
+			callback := back.Scheme + "://" + back.Host + "/callback?"
+			for _, wrong := range []string{
+				"yes please", address, callback + "code=CODE-0001&state=old", "",
+				callback + "code=CODE-0001", "state=" + back.Query().Get("state"), "CODE 0001 5", // the halves of an address
+				callback + back.RawQuery + "&" + back.RawQuery,
+				callback + "code=CODE%E2%80%930001&state=" + back.Query().Get("state"), // an en dash for a hyphen
+				strings.Repeat("x", 70_000), strings.Repeat("code=", 500_000),
+			} {
 				fmt.Fprintln(l.paste, wrong)
 			}
 			fmt.Fprintln(l.paste, line(back))
@@ -256,9 +269,12 @@ func TestLoginByPasting(t *testing.T) {
 			if _, err := l.tokens.Load("me"); err != nil {
 				t.Error(err)
 			}
-			for _, want := range []string{"address already in use", "neither the address", "an earlier page", "another login"} {
-				if strings.Count(l.out.String(), want) != 1 {
-					t.Errorf("%q is not once in:\n%s", want, l.out)
+			for want, times := range map[string]int{
+				"address already in use": 1, "neither the address": 2, "an earlier page": 2, "another login": 1,
+				"the end of this address is missing": 1, "two addresses in one": 1, "a character that no code has": 1, "this line has 65536 characters or more": 2,
+			} {
+				if strings.Count(l.out.String(), want) != times {
+					t.Errorf("%q is not there %d times:\n%s", want, times, l.out)
 				}
 			}
 			if len(s.all) != 2 {
@@ -268,12 +284,24 @@ func TestLoginByPasting(t *testing.T) {
 	}
 }
 
+// TestLoginAwayFromTheBrowser reads what comes before the address that is opened.
+func TestLoginAwayFromTheBrowser(t *testing.T) {
+	for _, away := range []string{"", "in a container", "on another machine, over SSH"} {
+		l := startLogin(t, &accounts{}, newcomer(t), func(o *spotify.LoginOptions) { o.Away = away })
+		l.out.address(t)
+		before, _, _ := strings.Cut(l.out.String(), "Open this address")
+		if said := strings.Contains(before, "the last page of the login will not load"); said != (away != "") || !strings.Contains(before, away) {
+			t.Errorf("%q: before the address it says: %s", away, before)
+		}
+	}
+}
+
 func TestLoginSaysWhatANewcomerNeeds(t *testing.T) {
 	l := startLogin(t, &accounts{}, newcomer(t), func(o *spotify.LoginOptions) { o.Alias = "ada" })
 	l.out.address(t)
 	for _, want := range []string{
 		`"ada"`, "Premium", "https://developer.spotify.com/dashboard", "SPOTIFY_CLIENT_ID", "/callback\n", "not localhost",
-		"INVALID_CLIENT: Invalid redirect URI", "Five people", "extended streaming history today", "weeks", "fails to\nload", "paste it here",
+		"INVALID_CLIENT: Invalid redirect URI", "Five people", "extended streaming history today", "weeks", "The last page then does not load", "paste it here",
 	} {
 		if !strings.Contains(l.out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, l.out)
@@ -364,7 +392,7 @@ func TestLoginThatFails(t *testing.T) {
 		{"not agreed", nil, answer("error=access_denied"), []string{"did not agree"}},
 		{"refused", nil, answer("error=invalid_scope%0Aforged"), []string{"Spotify refused: invalid_scope forged"}},
 		{"code too old", reply(400, `{"error":"invalid_grant","error_description":"Authorization code expired"}`), whole,
-			[]string{"ten minutes", "login --account me", "Authorization code expired"}},
+			[]string{"does not take this code", "login --account me", "Authorization code expired"}},
 		{"wrong secret", reply(400, `{"error":"invalid_client","error_description":"Invalid client secret"}`), whole,
 			[]string{"SPOTIFY_CLIENT_SECRET", "Invalid client secret"}},
 		{"accounts service down", reply(503, ""), whole, []string{"503", "login --account me"}},
