@@ -285,6 +285,9 @@ func (j *Journal) Close() error {
 	return errors.Join(errs...)
 }
 
+// RecordPrivate reports whether plays of private sessions are exported as well (Options.RecordPrivate).
+func (j *Journal) RecordPrivate() bool { return j.options.RecordPrivate }
+
 // Path returns where the journal is.
 func (j *Journal) Path() string { return j.path }
 

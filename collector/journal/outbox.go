@@ -377,6 +377,18 @@ func (j *Journal) Replay(ctx context.Context, from, to time.Time) (int64, error)
 	return plays, nil
 }
 
+// QueueAccount queues the point of an account, whose name or time zone has changed.
+func (j *Journal) QueueAccount(ctx context.Context, account string) error {
+	err := j.quietly(ctx, func(tx *transaction) error {
+		_, err := tx.exec("INSERT OR REPLACE INTO outbox (kind, account, created_ms) SELECT ?, id, ? FROM account WHERE alias = ?", EntryAccount, j.now(), account)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("queue account: %w", explainSQLite(j.path, err))
+	}
+	return nil
+}
+
 // replay queues the plays of one account that ended in a span.
 func (j *Journal) replay(ctx context.Context, alias string, chosen span) (plays int64, err error) {
 	last := chosen.from*1_000_000 - 1 // point_ns of the last play looked at

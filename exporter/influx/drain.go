@@ -75,6 +75,12 @@ func (e *Exporter) step(ctx context.Context) (time.Duration, error) {
 	if len(entries) > 0 {
 		return 0, e.deliver(ctx, entries)
 	}
+	if !e.now().Before(e.settingsAt) {
+		e.settingsAt = e.now().Add(idleProbe)
+		if err := e.applySettings(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if e.now().Sub(e.contact) >= idleProbe {
 		if err := e.preflight(ctx); err != nil {
 			return 0, err

@@ -109,6 +109,7 @@ type Exporter struct {
 	encoder encoder
 
 	prepared   bool            // settings and bucket have been looked at since start or the last pause
+	settingsAt time.Time       // when the settings are looked at next while nothing is sent
 	bucketAt   time.Time       // when the bucket's settings are looked at again; zero: they are right
 	failures   int             // temporary ones in a row
 	pauses     int             // answers in a row that need somebody

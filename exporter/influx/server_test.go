@@ -370,3 +370,34 @@ func TestOn18(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestPrivatePlaysLeaveAndComeBack switches RECORD_PRIVATE off and on again. InfluxDB has the private plays of an import
+// only while it is on, without a replay.
+func TestPrivatePlaysLeaveAndComeBack(t *testing.T) {
+	s := influxtest.Shared(t)
+	bucket, path := s.Bucket(t), filepath.Join(t.TempDir(), "journal.db")
+	for i, private := range []bool{true, false, true} {
+		j, err := journal.Open(t.Context(), path, journal.Options{RecordPrivate: private, Now: func() time.Time { return evening.Add(30 * 24 * time.Hour) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			hidden := heard(2, evening.Add(time.Hour))
+			hidden.Witness, hidden.Incognito = journal.ExtendedHistory, new(true)
+			record(t, j, "me", heard(1, evening), hidden)
+		}
+		drain(t, exporter(t, s, bucket, j))
+		want := 1
+		if private {
+			want = 2
+		}
+		for measurement, field := range map[string]string{"listen": "plays", "listen_artist": "plays", "track_total": "plays"} {
+			if n := s.Count(t, bucket, measurement, field); n != want {
+				t.Errorf("RECORD_PRIVATE=%v: %d points of %s, want %d", private, n, measurement, want)
+			}
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

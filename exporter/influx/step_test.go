@@ -685,6 +685,41 @@ func TestSettingsThatChangePointsReplayThem(t *testing.T) {
 	})
 }
 
+// TestANameThatIsKnownLater has an account whose plays came by an import, and which logs in later: that is when its name
+// is known.
+func TestANameThatIsKnownLater(t *testing.T) {
+	inBubble(t, 5, func(t *testing.T, j *journal.Journal) {
+		m, name := &memory{}, "me"
+		e := inMemory(t, m, j, func(o *influx.Options) { o.Name = func(string) string { return name } })
+		drain(t, e)
+		name = "Anna Example"
+		time.Sleep(2 * time.Minute)
+		drain(t, e)
+		drain(t, e)
+		last := ""
+		for _, line := range m.lines {
+			if strings.HasPrefix(line, "account,") {
+				last = line
+			}
+		}
+		if !strings.Contains(last, `name="Anna Example"`) || m.listens() != 5 {
+			t.Errorf("the account is %s; %d listens were written, want 5 once", last, m.listens())
+		}
+		sent := len(m.lines)
+		time.Sleep(2 * time.Minute)
+		drain(t, e)
+		if len(m.lines) != sent {
+			t.Errorf("%d lines were written though nothing has changed", len(m.lines)-sent)
+		}
+		// A name that changes while the exporter does not run.
+		name = "Anna"
+		drain(t, inMemory(t, m, j, func(o *influx.Options) { o.Name = func(string) string { return name } }))
+		if last := m.lines[len(m.lines)-1]; !strings.Contains(last, `name="Anna"`) {
+			t.Errorf("the account is %s", last)
+		}
+	})
+}
+
 // InfluxDB is asked for the plays of a page when the page has changed, and every
 // ten minutes.
 func TestHeldPlaysAreAskedForNowAndThen(t *testing.T) {
