@@ -64,7 +64,7 @@ release: ## make archives, a container image and their checksums of the last com
 
 .PHONY: vulnerabilities
 vulnerabilities: ## look for known vulnerabilities in all modules; needs https://vuln.go.dev or a copy of it in GOVULNDB
-	@status=0; $(GO) tool govulncheck ./... || status=$$?; \
+	@status=0; $(GO) tool govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./... || status=$$?; \
 	if test $$status != 0 -a $$status != 3; then \
 		echo "Nothing was checked. If the database cannot be reached from here, name a copy of it in GOVULNDB." >&2; \
 	fi; \

@@ -333,3 +333,29 @@ func TestComposeConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// TestComposeImage holds that one variable chooses the image of all services that
+// run the program, and that without it they run what is built from the clone.
+func TestComposeImage(t *testing.T) {
+	const published = "registry.example.org/spotify-exporter:v1.2.3"
+	for _, file := range []string{"docker-compose.yml", "deploy/compose.exporter.yml"} {
+		for image, changes := range map[string][]string{
+			"localhost/spotify-exporter:local": nil,
+			published:                          {"SPOTIFY_EXPORTER_IMAGE=" + published},
+		} {
+			ours := 0
+			for name, service := range loadCompose(t, file, changes...).Services {
+				if service.Build == nil {
+					continue
+				}
+				ours++
+				if service.Image != image || service.Build.Context != loadCompose(t, file).WorkingDir || service.PullPolicy != "" {
+					t.Errorf("%s: %s runs %s, is built from %s and pulled %q, want %s", file, name, service.Image, service.Build.Context, service.PullPolicy, image)
+				}
+			}
+			if ours == 0 {
+				t.Errorf("%s builds nothing", file)
+			}
+		}
+	}
+}
