@@ -70,19 +70,15 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if length == 0 {
 		performance = usualPerformance
 	}
-	var past, later []spotifysim.Given
+	var past []spotifysim.Given
+	var later func() []spotifysim.Given
 	if days > 0 {
 		past, later = show.past(days, start, performance)
 		if err := show.fill(ctx, past, start); err != nil {
 			return err
 		}
 	}
-	show.clock = clock.New(start, speed)
-	show.spotify = spotifysim.New(spotifysim.Options{Clock: show.clock, ClientID: "demo"})
-	show.listener = show.spotify.AddUser("demo", "Demo")
-	show.listener.PlayDays(past)
-	show.listener.PlayDemo(demoSeed, start, performance)
-	show.listener.PlayDays(later)
+	show.play(clock.New(start, speed), past, performance, later)
 	log := p.newLogger(slog.LevelWarn, "")
 	if err := simulateLogin(show.config, demoAccount, show.listener); err != nil {
 		return err
@@ -90,11 +86,18 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if length == 0 {
 		return show.runUntilStopped(ctx, log)
 	}
-	outcome, err := show.run(ctx, log)
+	var stay func(context.Context) error
+	if !c.JSON && isTerminal(p.stdin) && isTerminal(out) {
+		stay = func(ctx context.Context) error {
+			show.screen.line("\nThe status page stays until you press Enter.")
+			_, err := p.readLine(ctx)
+			return err
+		}
+	}
+	outcome, err := show.run(ctx, log, stay)
 	if err != nil {
 		return err
 	}
-	show.screen.line("%s", outcome)
 	if c.JSON {
 		if err := json.NewEncoder(p.stdout).Encode(outcome); err != nil {
 			return fmt.Errorf("print outcome: %w", err)
@@ -216,14 +219,59 @@ func simulateLogin(c *config, alias string, listener *spotifysim.User) error {
 	return nil
 }
 
+// play sets the stage: a Spotify with a listener who has played past, plays for whoever
+// looks on, and then what later gives, if it is not nil.
+func (s *show) play(clk clock.Clock, past []spotifysim.Given, performance time.Duration, later func() []spotifysim.Given) {
+	s.clock = clk
+	options := spotifysim.Options{Clock: clk, ClientID: "demo"}
+	if later != nil {
+		options.RequestsKept = 24 * time.Hour // it may go on for years
+	}
+	s.spotify = spotifysim.New(options)
+	s.listener = s.spotify.AddUser("demo", "Demo")
+	s.listener.PlayDays(past)
+	s.listener.PlayDemo(demoSeed, s.from, performance)
+	if later != nil {
+		s.listener.PlayOn(later)
+	}
+}
+
+// next are the commands for somebody who has seen the demo.
+const next = `
+What next:
+  docker compose up -d demo
+     A year like this on the boards in Grafana, without an account.
+  spotify-exporter login
+     Let the exporter see what your own account plays.
+  spotify-exporter run
+     Record it.`
+
 // run shows the daemon until the listener is through and what is told late has
-// come, and returns how it did.
-func (s *show) run(ctx context.Context, log *slog.Logger) (outcome demoOutcome, err error) {
+// come, prints how it did and what to do next, and returns when stay does; nil stands for
+// at once.
+func (s *show) run(ctx context.Context, log *slog.Logger, stay func(context.Context) error) (outcome demoOutcome, err error) {
 	s.screen.line("A simulated listener plays for %d minutes, of which this takes %v, and the exporter records it.",
 		int(s.until.Sub(s.clock.Now()).Round(time.Minute).Minutes()), s.clock.Real(s.until.Sub(s.clock.Now())).Round(time.Second))
 	err = s.daemon(ctx, log, func(ctx context.Context, opened *parts, ended chan error) error {
-		outcome, err = s.watch(ctx, opened, ended)
-		return err
+		if outcome, err = s.watch(ctx, opened, ended); err != nil {
+			return err
+		}
+		s.screen.end()
+		s.screen.line("%s\n%s", outcome, next)
+		if stay == nil {
+			return nil
+		}
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		left := make(chan error, 1)
+		go func() { left <- stay(ctx) }()
+		select {
+		case <-left: // by a signal too: all that was to be seen was seen
+			return nil
+		case err := <-ended:
+			ended <- nil
+			return err
+		}
 	})
 	return outcome, err
 }

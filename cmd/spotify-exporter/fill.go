@@ -19,9 +19,8 @@ import (
 const (
 	demoSeed = 1
 	// usualPerformance is how long the listener plays for whoever looks on, before
-	// going on as on other days, for afterwards days.
+	// going on as on other days.
 	usualPerformance = 2 * time.Hour
-	afterwards       = 30
 	// fillPortion is how many plays go into one transaction.
 	fillPortion = 2500
 )
@@ -35,21 +34,37 @@ func parseDays(text string) (int, error) {
 	return days, nil
 }
 
-// past is what the listener has played for some days until start, and later what is
-// played when the performance is over that follows.
-func (s *show) past(days int, start time.Time, performance time.Duration) (past, later []spotifysim.Given) {
+// past is what the listener has played for some days until start, and later gives what
+// is played, week by week and for ever, when the performance is over that follows.
+func (s *show) past(days int, start time.Time, performance time.Duration) (past []spotifysim.Given, later func() []spotifysim.Given) {
 	local := start.In(s.config.Zones.of(demoAccount))
-	given := spotifysim.GenerateDays(demoSeed, local.AddDate(0, 0, -days), days+afterwards, spotifysim.Habits{})
+	listening := spotifysim.NewDays(demoSeed, local.AddDate(0, 0, -days), spotifysim.Habits{})
+	given := listening.Next(days + 1)
 	now := slices.IndexFunc(given, func(g spotifysim.Given) bool { return !g.EndedAt.Before(start) })
-	past = given[:now]
-	for len(past) > 0 && past[len(past)-1].Offline { // Spotify would be told of it at a time that is to come
-		past = past[:len(past)-1]
+	if now < 0 {
+		now = len(given)
 	}
+	rest := given[now:]
 	// The last track of the performance takes an hour.
-	next := slices.IndexFunc(given, func(g spotifysim.Given) bool {
-		return g.StartedAt.After(start.Add(performance+time.Hour)) && !g.Offline
-	})
-	return past, given[next:]
+	over := start.Add(performance + time.Hour)
+	return online(given[:now]), func() []spotifysim.Given {
+		for {
+			week := slices.DeleteFunc(rest, func(g spotifysim.Given) bool { return !g.StartedAt.After(over) })
+			rest = listening.Next(7)
+			if week = online(week); len(week) > 0 {
+				return week
+			}
+		}
+	}
+}
+
+// online is given without what was played offline at its end: Spotify would be told of it
+// hours later, when the next list has begun.
+func online(given []spotifysim.Given) []spotifysim.Given {
+	for len(given) > 0 && given[len(given)-1].Offline {
+		given = given[:len(given)-1]
+	}
+	return given
 }
 
 // fill puts what has been played into a new journal, which has it take the place of

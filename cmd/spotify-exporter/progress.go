@@ -25,10 +25,13 @@ const progressInterval = 10 * time.Second // between lines
 // newProgress begins to show something of which total has to be done.
 func newProgress(out io.Writer, what string, total int64) *progress {
 	g := &progress{out: out, what: what, total: total, began: time.Now(), said: time.Now()}
-	if isTerminal(out) {
+	if redraws(out) {
 		g.bar = progressbar.NewOptions64(max(total, 1),
 			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetWidth(30),
+			progressbar.OptionSetTheme(barTheme()),
+			progressbar.OptionSetWidth(min(30, max(3, terminalWidth(out)-44-besideBar))),
+			progressbar.OptionSetPredictTime(terminalWidth(out) >= 60),
+			progressbar.OptionSetElapsedTime(terminalWidth(out) >= 60),
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish())
 	}
@@ -40,7 +43,11 @@ func (g *progress) set(done int64, things int) {
 	took := time.Since(g.began)
 	rate := humanize.Comma(int64(float64(things) / took.Seconds()))
 	if g.bar != nil {
-		g.bar.Describe(fmt.Sprintf("%s %s, %s/s", humanize.Comma(int64(things)), g.what, rate))
+		text := fmt.Sprintf("%s %s, %s/s", humanize.Comma(int64(things)), g.what, rate)
+		if terminalWidth(g.out) < 60 {
+			text = fmt.Sprintf("%s %s", humanize.Comma(int64(things)), g.what)
+		}
+		g.bar.Describe(text)
 		_ = g.bar.Set64(min(done, g.total)) // the terminal may be gone: nothing to do about it
 		return
 	}
@@ -66,7 +73,7 @@ func (g *progress) say(format string, args ...any) {
 	if g.bar != nil {
 		_ = g.bar.Clear()
 	}
-	fmt.Fprintf(g.out, format+"\n", args...)
+	say(g.out, format, args...)
 }
 
 // end takes the bar away.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -21,6 +22,7 @@ type screen struct {
 
 	mu    sync.Mutex
 	known map[int64]bool // plays that have their line
+	ended bool           // nothing more is recorded that anybody wants to see
 	uri   string         // of what plays
 	bar   *progressbar.ProgressBar
 }
@@ -40,14 +42,14 @@ func (s *screen) write(format string, args ...any) {
 	if s.bar != nil {
 		_ = s.bar.Clear() // it is drawn again with the next tick
 	}
-	fmt.Fprintf(s.out, format+"\n", args...)
+	say(s.out, format, args...)
 }
 
 // recorded writes a line about a play when it is new.
 func (s *screen) recorded(_ string, play journal.Play) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[play.ID] {
+	if s.known[play.ID] || s.ended {
 		return
 	}
 	s.known[play.ID] = true
@@ -70,13 +72,14 @@ func (s *screen) playing(playback *collector.Playback, now time.Time) {
 	if s.uri != playback.Item.URI {
 		s.clear()
 		s.uri = playback.Item.URI
-		if !isTerminal(s.out) {
-			s.write("plays    %s%9s  %s", playback.At.In(s.zone).Format("2006-01-02 15:04"), clockTime(playback.Duration), name)
+		if !redraws(s.out) {
+			s.write("plays    %s", strings.TrimRight(fit(name, max(12, cmp.Or(terminalWidth(s.out), 80)-len("plays    "))), " "))
 			return
 		}
 		s.bar = progressbar.NewOptions64(playback.Duration.Milliseconds(),
 			progressbar.OptionSetWriter(s.out),
-			progressbar.OptionSetWidth(14), // with the rest 80 columns
+			progressbar.OptionSetTheme(barTheme()),
+			progressbar.OptionSetWidth(s.barWidth()),
 			progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),
@@ -89,9 +92,15 @@ func (s *screen) playing(playback *collector.Playback, now time.Time) {
 	if position >= playback.Duration {
 		return // its end has come and nobody has looked yet
 	}
-	s.bar.Describe(fmt.Sprintf("plays    %s %5s / %s", fit(name, 30), clockTime(position), clockTime(playback.Duration)))
+	position = max(0, position)
+	at := fmt.Sprintf(" %5s / %s", clockTime(position), clockTime(playback.Duration))
+	beside := len("plays    ") + len(at) + besideBar + s.barWidth()
+	s.bar.Describe("plays    " + fit(name, min(40, max(8, terminalWidth(s.out)-beside))) + at)
 	_ = s.bar.Set64(position.Milliseconds())
 }
+
+// barWidth is how wide the bar of what plays is, without what is beside it.
+func (s *screen) barWidth() int { return min(14, max(3, terminalWidth(s.out)-60)) }
 
 // clear takes the bar away.
 func (s *screen) clear() {
@@ -101,9 +110,10 @@ func (s *screen) clear() {
 	s.bar, s.uri = nil, ""
 }
 
-// end takes the bar away for good.
+// end takes the bar away for good. Lines can still be written.
 func (s *screen) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ended = true
 	s.clear()
 }

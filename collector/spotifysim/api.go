@@ -78,6 +78,7 @@ func (c *call) webAPI(path string) answer {
 		c.retryAfter = c.now.UnixMilli() + 1000*seconds
 	}
 	c.requests = append(c.requests, request{c.now.UnixMilli(), endpoint, c.user, int16(a.status), early})
+	c.forgetRequests(c.now.UnixMilli())
 	return a
 }
 

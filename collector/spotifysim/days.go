@@ -47,8 +47,32 @@ type Given struct {
 func (u *User) PlayDays(given []Given) {
 	u.spotify.mu.Lock()
 	defer u.spotify.mu.Unlock()
-	l := &u.timeline
+	u.playDays(given)
+}
 
+// PlayOn plays for ever: next is asked for a list, which is played as by PlayDays, when
+// what was told before ends within a day. Each list has to end later than the one before;
+// an empty one is the last. next must not call anything of this Spotify.
+func (u *User) PlayOn(next func() []Given) {
+	u.spotify.mu.Lock()
+	defer u.spotify.mu.Unlock()
+	u.next = next
+}
+
+// goOn asks for what is played until a day after now.
+func (u *User) goOn(now int64) {
+	for u.next != nil && u.timeline.last().at < now+24*time.Hour.Milliseconds() {
+		given := u.next()
+		if len(given) == 0 {
+			u.next = nil
+			return
+		}
+		u.playDays(given)
+	}
+}
+
+func (u *User) playDays(given []Given) {
+	l := &u.timeline
 	durations := usualDurations(given)
 	starts := make([]int64, len(given))
 	order := make([]int, len(given))

@@ -18,24 +18,42 @@ type Habits struct {
 // every ninth day a late evening offline. The same arguments give the same
 // days; the plays do not overlap and are in the order of time.
 func GenerateDays(seed uint64, from time.Time, days int, habits Habits) []Given {
+	return NewDays(seed, from, habits).Next(days)
+}
+
+// Days is listening that goes on for ever, see GenerateDays.
+type Days struct {
+	generator
+	from time.Time
+	day  int // the next one, counted from from
+}
+
+// NewDays begins at from.
+func NewDays(seed uint64, from time.Time, habits Habits) *Days {
 	if habits.PlaysPerDay == 0 {
 		habits.PlaysPerDay = 45
 	}
 	if habits.Skips == 0 {
 		habits.Skips = 0.25
 	}
-	g := &generator{
+	return &Days{from: from, generator: generator{
 		rng:       rand.New(rand.NewPCG(seed, 2)),
 		catalogue: newCatalogue(seed),
 		habits:    habits,
 		free:      from,
+	}}
+}
+
+// Next returns what is played on the next so many days.
+func (d *Days) Next(days int) []Given {
+	d.given = nil
+	year, month, day := d.from.Date()
+	for range days {
+		midnight := time.Date(year, month, day+d.day, 0, 0, 0, 0, d.from.Location())
+		d.oneDay(midnight, d.day%9 == 8)
+		d.day++
 	}
-	year, month, day := from.Date()
-	for d := range days {
-		midnight := time.Date(year, month, day+d, 0, 0, 0, 0, from.Location())
-		g.day(midnight, d%9 == 8)
-	}
-	return g.given
+	return d.given
 }
 
 type generator struct {
@@ -50,8 +68,8 @@ type generator struct {
 // playsPerSession is about what day's sessions come to.
 const playsPerSession = 13
 
-// day adds the sessions of a day.
-func (g *generator) day(midnight time.Time, offlineEvening bool) {
+// oneDay adds the sessions of a day.
+func (g *generator) oneDay(midnight time.Time, offlineEvening bool) {
 	sessions := g.habits.PlaysPerDay / playsPerSession * (0.4 + 1.2*g.rng.Float64())
 	var starts []time.Time
 	for ; g.rng.Float64() < sessions; sessions-- {

@@ -1,6 +1,10 @@
 package spotifysim
 
-import "time"
+import (
+	"slices"
+	"sort"
+	"time"
+)
 
 // The endpoints, as Requests and Fault name them.
 const (
@@ -35,7 +39,8 @@ type Request struct {
 // Requests is all that was asked of the Web API, in the order of time.
 type Requests []Request
 
-// Requests returns all requests to the Web API so far.
+// Requests returns the requests to the Web API so far, those of Options.RequestsKept at
+// least.
 func (s *Spotify) Requests() Requests {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,6 +49,18 @@ func (s *Spotify) Requests() Requests {
 		requests[i] = Request{utc(r.at), r.endpoint, r.user, int(r.status), r.early}
 	}
 	return requests
+}
+
+// forgetRequests forgets what is older than Options.RequestsKept, when that is half of
+// the list or more.
+func (s *Spotify) forgetRequests(now int64) {
+	oldest := now - s.options.RequestsKept.Milliseconds()
+	if s.options.RequestsKept == 0 || s.requests[len(s.requests)/2].at >= oldest {
+		return
+	}
+	old := sort.Search(len(s.requests), func(i int) bool { return s.requests[i].at >= oldest })
+	s.requests = slices.Clone(s.requests[old:])
+	s.window30s, s.window24h = max(0, s.window30s-old), max(0, s.window24h-old)
 }
 
 // TokenRequests returns how often the token endpoint was asked.

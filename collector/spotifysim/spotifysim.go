@@ -39,6 +39,10 @@ type Options struct {
 	RecentlyPlayedMinimum time.Duration // plays that sounded for less are never shown there; default 30 s
 	Inactivity            time.Duration // from a pause until the player is gone (204); default 10 min, as the logout rows of real exports show
 
+	// RequestsKept is for how long Requests knows of a request, a day or more; 0: for
+	// ever, which takes memory without end.
+	RequestsKept time.Duration
+
 	RateLimit  int // Web API calls per rolling 30 s, then 429; 0: no limit
 	DailyQuota int // Web API calls per rolling 24 h, then 429 QUOTA_EXCEEDED; 0: no limit
 }
@@ -97,6 +101,7 @@ type User struct {
 	registered bool
 	grants     []*grant
 	timeline   timeline
+	next       func() []Given // what is played when all that was told is nearly over; may be nil
 }
 
 // AddUser adds a person with a Spotify id and a display name. The first one

@@ -61,6 +61,9 @@ func (s *Spotify) answer(r *http.Request) answer {
 
 	s.mu.Lock()
 	c.now = s.now()
+	for _, u := range s.users {
+		u.goOn(c.now.UnixMilli())
+	}
 	a := c.answer()
 	s.mu.Unlock()
 
