@@ -18,7 +18,9 @@ type openPlay struct {
 	Playing   bool          `json:"playing"`            // or paused, then
 	PausedAt  time.Time     `json:"paused_at,omitzero"` // at the earliest
 	StillAt   time.Time     `json:"still_at,omitzero"`  // the first look that showed it paused
+	FrozenAt  time.Time     `json:"frozen_at,omitzero"` // the first look since that showed it playing and unmoved
 	MissedAt  time.Time     `json:"missed_at,omitzero"` // the first look since that did not show it
+	Entered   bool          `json:"entered,omitempty"`  // first seen in its middle, and not seen to move since
 	Gone      bool          `json:"gone,omitempty"`     // missed for so long that only Spotify's list tells whether it has ended
 	Listened  time.Duration `json:"listened"`           // until then
 	Uncertain time.Duration `json:"uncertain"`          // how far Listened may be off
@@ -79,7 +81,7 @@ func (o *openPlay) expected(at time.Time) time.Duration {
 }
 
 func (o *openPlay) shift(by time.Duration) {
-	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.StillAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
+	for _, t := range []*time.Time{&o.StartedAt, &o.SeenAt, &o.PausedAt, &o.StillAt, &o.FrozenAt, &o.MissedAt, &o.Break.From, &o.Break.Until} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}

@@ -271,6 +271,7 @@ func (p *poller) look(ctx context.Context) error {
 	}
 	vanished := tracker.gone() && !p.tracker.gone()
 	p.tracker, p.lookedAt = tracker, player.ReceivedAt
+	player.Playing = player.Playing && !tracker.haunted()
 	now := p.options.Clock.Now()
 	if (len(reports) > 0 || vanished) && p.unlistedSince.IsZero() {
 		p.unlistedSince = now
@@ -283,7 +284,7 @@ func (p *poller) look(ctx context.Context) error {
 		}
 		// A player that is gone at once has perhaps left the network and plays on;
 		// what is paused stays in sight until the logout.
-		if player.Item == nil && now.Sub(p.quietSince) < logout {
+		if (player.Item == nil || tracker.haunted()) && now.Sub(p.quietSince) < logout {
 			p.show(&player)
 			return nil
 		}

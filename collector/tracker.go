@@ -52,11 +52,15 @@ type tracker struct {
 	// Open is what plays, or is paused, as of the last look; nil: nothing. It is
 	// kept in the journal, so that a play outlives a restart.
 	Open *openPlay `json:"open"`
-	// LookedAt is when the player was looked at last, whatever it showed.
+	// LookedAt is when the player was looked at last, whatever it showed, and ShownAt when
+	// it last showed anything at all.
 	LookedAt time.Time `json:"looked_at"`
+	ShownAt  time.Time `json:"shown_at,omitzero"`
 	// Left is what was given up last, or paused when another item took its place: it
 	// may go on from there.
 	Left left `json:"left,omitzero"`
+	// Ghost is what the player goes on to show although it is over: see isGhost.
+	Ghost ghost `json:"ghost,omitzero"`
 
 	recordPrivate bool
 	hidden        string // what plays and was private at a moment, as key has it; never stored
@@ -68,6 +72,47 @@ type left struct {
 	Position time.Duration `json:"position"`
 	// Heard is what had been heard of it by then if its play may go on, too.
 	Heard time.Duration `json:"heard,omitempty"`
+}
+
+// ghost is an item and a position at which it stands still.
+type ghost struct {
+	Item     string        `json:"item"`     // its key
+	Position time.Duration `json:"position"` // -1 if the player tells none
+}
+
+// isGhost reports whether a look shows something that is over. When all devices are
+// switched off the player may say for hours that an item plays, at one position
+// (spotify/web-api#623), or at none. What has not moved when it should have ended is a
+// ghost, and stays one until it moves; an item of unknown length has as long as Spotify
+// lets a paused player stay.
+func (t *tracker) isGhost(p *spotify.Player, item *journal.Item, position time.Duration, known bool, now time.Time) bool {
+	shown := ghost{key(item), position}
+	if !known {
+		shown.Position = -1
+	}
+	if !p.Playing {
+		return false
+	}
+	if t.Ghost == shown {
+		return true
+	}
+	o := t.Open
+	if o == nil || !o.Playing || !same(&o.Item, item) {
+		return false
+	}
+	over := o.through()
+	if over.IsZero() {
+		over = o.SeenAt.Add(logout)
+	}
+	still := known && position == o.Position
+	if !known { // on repeat it begins again, which cannot be seen
+		still = p.Repeat != "track" && duration(item) > 0
+	}
+	if !still || now.Before(over.Add(crossfade)) {
+		return false
+	}
+	t.Ghost = shown
+	return true
 }
 
 // restoreTracker returns the tracker that stored its state in the journal.
@@ -103,6 +148,9 @@ func (t *tracker) clone() *tracker {
 // playing tells whether something played at the last look.
 func (t *tracker) playing() bool { return t.Open != nil && t.Open.Playing && !t.Open.Gone }
 
+// haunted tells whether the last look showed a ghost.
+func (t *tracker) haunted() bool { return t.Ghost.Item != "" }
+
 // gone tells whether something is open that the player does not show any more.
 func (t *tracker) gone() bool { return t.Open != nil && t.Open.Gone }
 
@@ -131,6 +179,9 @@ func (t *tracker) look(p spotify.Player, elapsed time.Duration) []journal.Report
 	reports := t.see(&p, now, set)
 	t.slow(slow)
 	t.LookedAt = now
+	if p.Active {
+		t.ShownAt = now
+	}
 	return slices.DeleteFunc(reports, func(r journal.Report) bool { return r.MSPlayed <= 0 })
 }
 
@@ -174,6 +225,15 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		}
 		visible = false
 	}
+	haunted := visible && t.isGhost(p, &item, position, known, now)
+	if haunted {
+		visible = false
+		if open != nil && open.MissedAt.IsZero() {
+			open.MissedAt = cmp.Or(open.FrozenAt, now)
+		}
+	} else {
+		t.Ghost = ghost{}
+	}
 	switch {
 	case open == nil && !visible:
 		return nil
@@ -181,7 +241,13 @@ func (t *tracker) see(p *spotify.Player, now time.Time, set time.Duration) []jou
 		t.begin(p, item, now, position, known, false)
 		return nil
 	case !visible:
-		if p.Item == nil && p.Kind != "ad" {
+		if haunted && (open.Entered || t.Ghost.Position < 0 && open.listed()) {
+			// It was never seen to move: it may stand there since yesterday. If it did sound,
+			// Spotify's list has it.
+			t.leave()
+			return nil
+		}
+		if haunted || p.Item == nil && p.Kind != "ad" {
 			if !open.missed(now) {
 				return nil
 			}
@@ -270,6 +336,7 @@ func (t *tracker) leave() {
 // not show at the last look. next tells whether it came after what sounded then.
 func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, position time.Duration, known, next bool) {
 	o := &openPlay{Item: item, SeenAt: now, Position: position, Playing: p.Playing, Uncertain: lookError}
+	o.Entered = t.LookedAt.IsZero() || known && position > now.Sub(t.LookedAt)+lookError
 	began, since := now.Add(-position), now.Sub(t.LookedAt) // if that was never: centuries
 	further, again := position-t.Left.Position, t.Left.Item == key(&item)
 	switch {
@@ -289,6 +356,11 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 		}
 	case again && further >= 0 && further <= since+lookError:
 		o.StartedAt, o.Listened = now.Add(-further), further
+	case item.Kind == journal.Track && t.LookedAt.After(t.ShownAt) && !began.Before(t.ShownAt.Add(-lookError)):
+		// Spotify showed nothing at all when it should have played already, as it does now
+		// and then in the middle of a play (spotify/web-api#895), or while the device was out
+		// of reach. Unless it was entered in its middle, all of it was heard.
+		o.StartedAt, o.Listened, o.Uncertain = began, position, max(lookError, position)
 	default:
 		// Entered in its middle after the last look, or paused since; or all of it was
 		// heard, on a device that was out of reach.
@@ -308,7 +380,7 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 
 // shift moves all times, after the clock was set.
 func (t *tracker) shift(by time.Duration) {
-	t.LookedAt = t.LookedAt.Add(by)
+	t.LookedAt, t.ShownAt = t.LookedAt.Add(by), t.ShownAt.Add(by)
 	if t.Open != nil {
 		t.Open.shift(by)
 	}
@@ -320,8 +392,17 @@ func (t *tracker) proceed(p *spotify.Player, item journal.Item, now time.Time, p
 	missed, gone := !o.MissedAt.IsZero(), o.Gone
 	o.MissedAt, o.Gone = time.Time{}, false
 	passed, moved := now.Sub(o.SeenAt), position-o.Position
-	if o.Playing && p.Playing && moved == 0 && passed > lookError && p.ProgressMS != nil {
-		return nil // nothing that plays stands still: an old answer from a cache
+	still := moved == 0 && p.ProgressMS != nil || p.ProgressMS == nil && o.left() == 0 && p.Repeat != "track"
+	if o.Playing && p.Playing && still && passed > lookError {
+		// Nothing that plays stands still: an old answer from a cache, or a ghost one day.
+		if o.FrozenAt.IsZero() {
+			o.FrozenAt = now
+		}
+		return nil
+	}
+	o.FrozenAt = time.Time{}
+	if moved != 0 && p.ProgressMS != nil {
+		o.Entered = false
 	}
 	if set > lookError && (moved-(passed-set)).Abs() <= lookError {
 		// The clock was set forward. (After a suspend it is elapsed that is wrong.)
