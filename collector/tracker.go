@@ -307,6 +307,9 @@ func (t *tracker) listed(plays []spotify.Play) []journal.Report {
 		p := &plays[i]
 		if item := itemOf(&p.Item); same(&item, &o.Item) && p.PlayedAt.After(since.Add(-lookError)) {
 			t.leave()
+			if o.Playing { // where it was left is not known
+				t.Left = left{Item: key(&o.Item), Position: -1}
+			}
 			return []journal.Report{o.giveUp(p.PlayedAt)}
 		}
 	}
@@ -356,10 +359,11 @@ func (t *tracker) begin(p *spotify.Player, item journal.Item, now time.Time, pos
 		}
 	case again && further >= 0 && further <= since+lookError:
 		o.StartedAt, o.Listened = now.Add(-further), further
-	case item.Kind == journal.Track && t.LookedAt.After(t.ShownAt) && !began.Before(t.ShownAt.Add(-lookError)):
+	case item.Kind == journal.Track && !again && t.LookedAt.After(t.ShownAt) && !began.Before(t.ShownAt.Add(-lookError)):
 		// Spotify showed nothing at all when it should have played already, as it does now
 		// and then in the middle of a play (spotify/web-api#895), or while the device was out
-		// of reach. Unless it was entered in its middle, all of it was heard.
+		// of reach. Unless it was entered in its middle, all of it was heard. (What was left
+		// last is likely to be entered there.)
 		o.StartedAt, o.Listened, o.Uncertain = began, position, max(lookError, position)
 	default:
 		// Entered in its middle after the last look, or paused since; or all of it was
