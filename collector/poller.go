@@ -52,6 +52,7 @@ type poller struct {
 	page    []spotify.Play // which has these plays
 	// unreadable are the rows of it that could not be read, and how many are alike.
 	unreadable map[spotify.Digest]int
+	votes      votes // on what played_at is
 	log        *slog.Logger
 
 	profileUntil time.Time
@@ -94,6 +95,14 @@ func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error)
 			return nil, err
 		}
 		p.state.LastListen = play.EndedAt
+	}
+	var err error
+	if p.votes.starts, err = c.options.Journal.ListsStarts(ctx, alias); err != nil {
+		return nil, err
+	}
+	p.state.ListsStarts = p.votes.starts
+	if err := c.options.Journal.MarkListed(ctx, alias, false); err != nil {
+		return nil, err
 	}
 	open, err := c.options.Journal.Playback(ctx, alias)
 	if err != nil {
@@ -181,7 +190,10 @@ func (p *poller) list(ctx context.Context) error {
 		}
 		p.recorded(reports, recorded)
 		p.tellUnreadable(page.Unreadable)
-		if failed := p.endListed(ctx, page.Plays); failed != nil {
+		if failed := p.vote(ctx, page.Plays, now); failed != nil {
+			return &journalError{failed}
+		}
+		if failed := p.endListed(ctx, p.votes.ends(page.Plays)); failed != nil {
 			return &journalError{failed}
 		}
 		if failed := p.checkHeld(ctx); failed != nil {
@@ -257,7 +269,7 @@ func (p *poller) look(ctx context.Context) error {
 		// long enough then is on Spotify's list.
 		return &spotify.Error{Endpoint: "player", Status: http.StatusOK, Reason: spotify.ReasonDecode, Message: "this answer was overtaken by the last one"}
 	}
-	reports := append(tracker.look(player, elapsed), tracker.listed(p.page)...)
+	reports := append(tracker.look(player, elapsed), tracker.listed(p.votes.ends(p.page))...)
 	if before := p.tracker.Open; tracker.Open != nil || before != nil {
 		witnessed := journal.Witnessed{Reports: reports, Playback: tracker.state()}
 		if tracker.Open != nil && (before == nil || !same(&before.Item, &tracker.Open.Item)) {
@@ -270,6 +282,9 @@ func (p *poller) look(ctx context.Context) error {
 		p.recorded(reports, recorded)
 	}
 	vanished := tracker.gone() && !p.tracker.gone()
+	for i := range reports {
+		p.votes.follow(&reports[i])
+	}
 	p.tracker, p.lookedAt = tracker, player.ReceivedAt
 	player.Playing = player.Playing && !tracker.haunted()
 	now := p.options.Clock.Now()

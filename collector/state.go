@@ -43,7 +43,10 @@ type AccountState struct {
 	// Unreadable counts the rows of Spotify's list that could not be read, each once,
 	// since start.
 	Unreadable uint64
-	HeldRatio  *float64 // share of Spotify's last page that the journal holds; nil: not known
+	// ListsStarts tells that Spotify's list has the starts of plays in played_at, not
+	// their ends.
+	ListsStarts bool
+	HeldRatio   *float64 // share of Spotify's last page that the journal holds; nil: not known
 
 	// Playback is what plays, nil if that is not known (no answer yet, or the
 	// last one is too old to mean "now").

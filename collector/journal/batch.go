@@ -184,6 +184,9 @@ func (j *Journal) undoSome(tx *transaction, id int64, alias string, most int) (i
 		return 0, err
 	}
 	r := recording{journal: j, tx: tx, account: account, alias: alias}
+	if r.starts, err = tx.stretches(account); err != nil {
+		return 0, err
+	}
 	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return 0, err
 	}

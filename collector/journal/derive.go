@@ -5,8 +5,11 @@ package journal
 var (
 	// To the ms; to the second; between two looks; to the minute.
 	trustEnd = []Witness{RecentlyPlayed, ExtendedHistory, Playback, AccountData}
-	// Spotify's own stamp; our clock minus progress.
-	trustStart = []Witness{ExtendedHistory, Playback}
+	// While the list has the start, its end is a guess from the length of the item.
+	trustEndOfStarted = []Witness{ExtendedHistory, Playback, RecentlyPlayed, AccountData}
+	// Spotify's own stamp, if the list has starts; that of the export; our clock minus
+	// progress.
+	trustStart = []Witness{RecentlyPlayed, ExtendedHistory, Playback}
 	// Spotify's own counts; then looks.
 	trustMSPlayed = []Witness{ExtendedHistory, AccountData, Playback}
 	// Recently-played has the uri that was played, the player may show a relinked one.
@@ -38,7 +41,7 @@ func first[T comparable](c *cluster, order []Witness, of func(*reportRow) T) T {
 func (c *cluster) derive() *playRow {
 	p := &playRow{
 		item:      first(c, trustItem, func(r *reportRow) *itemRow { return r.item }),
-		endedMS:   first(c, trustEnd, func(r *reportRow) int64 { return r.endedMS }),
+		endedMS:   c.ender().endedMS,
 		startedMS: first(c, trustStart, func(r *reportRow) int64 { return r.startedMS }),
 		circumstances: circumstances{
 			contextType: first(c, trustContext, func(r *reportRow) string { return r.contextType }),
@@ -84,7 +87,7 @@ func (c *cluster) deriveMSPlayed(p *playRow) {
 			return
 		}
 		p.msSource = Measured
-		if listed != nil {
+		if listed != nil && !c.starting() {
 			p.msPlayed, p.msError = r.playedUntil(listed.endedMS)
 		}
 		if c.first != nil {

@@ -182,8 +182,8 @@ type LastPage struct {
 func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error) {
 	var page LastPage
 	var fetched int64
-	var list string
-	err := j.db.QueryRowContext(ctx, "SELECT page_ms, page_plays FROM account WHERE alias = ?", account).Scan(&fetched, &list)
+	var list, listed string
+	err := j.db.QueryRowContext(ctx, "SELECT page_ms, page_plays, listed_starts FROM account WHERE alias = ?", account).Scan(&fetched, &list, &listed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return page, nil
 	}
@@ -197,6 +197,10 @@ func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error
 			return page, fmt.Errorf("read last page: %w", err)
 		}
 	}
+	starts, err := decodeStretches(listed)
+	if err != nil {
+		return page, err
+	}
 	page.Listed = len(plays)
 	if len(plays) == 0 {
 		return page, nil
@@ -207,13 +211,18 @@ func (j *Journal) LastPage(ctx context.Context, account string) (LastPage, error
 		missing[listed.URI] = append(missing[listed.URI], listed.EndedMS)
 		from, until = min(from, listed.EndedMS), max(until, listed.EndedMS)
 	}
-	held := j.plays(ctx, account, "play.point_ns BETWEEN ?1 AND ?2", (from-repeatMS)*1_000_000, (until+repeatMS)*1_000_000)
+	held := j.plays(ctx, account, "play.point_ns BETWEEN ?1 AND ?2", (from-repeatMS)*1_000_000, (until+repeatMS+reachOfStarts(starts))*1_000_000)
 	for play, err := range held {
 		if err != nil {
 			return page, err
 		}
 		ends := missing[play.Item.URI]
-		at := slices.IndexFunc(ends, func(ended int64) bool { return abs(ended-play.EndedAt.UnixMilli()) < repeatMS })
+		at := slices.IndexFunc(ends, func(said int64) bool {
+			if starts.open() {
+				return abs(said-unixMilli(play.StartedAt)) < repeatMS
+			}
+			return abs(said-play.EndedAt.UnixMilli()) < repeatMS
+		})
 		if at >= 0 {
 			missing[play.Item.URI] = slices.Delete(ends, at, at+1)
 			page.Held = append(page.Held, play)

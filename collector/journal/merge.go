@@ -80,7 +80,11 @@ func (c *cluster) by(w Witness) *reportRow {
 // ender returns the report whose end is believed: to the millisecond in
 // recently-played, to the second in the extended history.
 func (c *cluster) ender() *reportRow {
-	for _, w := range [...]Witness{RecentlyPlayed, ExtendedHistory, Playback, AccountData} {
+	order := trustEnd
+	if c.starting() {
+		order = trustEndOfStarted
+	}
+	for _, w := range order {
 		if r := c.by(w); r != nil {
 			return r
 		}
@@ -246,7 +250,8 @@ func (r *reportRow) reach() span {
 
 // vague tells whether a look at the reports of ten minutes around would miss it.
 func (r *reportRow) vague() bool {
-	return r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS ||
+	return r.witness == RecentlyPlayed && r.item.DurationMS > vagueMS || // which listed.go may move
+		r.endedErrorMS > vagueMS || r.stampMS != 0 || r.breakFromMS != 0 && r.endedMS-r.breakFromMS > vagueMS ||
 		r.endedMS-r.beganMS() > vagueMS
 }
 
@@ -424,7 +429,9 @@ func groupsOf(chain []*reportRow, w Witness) [][]*reportRow {
 		switch {
 		case at < 0:
 			groups = append(groups, []*reportRow{r})
-		case groups[at][0].startedMS == 0 && r.startedMS != 0:
+		case w == RecentlyPlayed && groups[at][0].startedMS != 0 && r.startedMS == 0:
+			groups[at] = slices.Insert(groups[at], 0, r) // the end is what is asked for
+		case w != RecentlyPlayed && groups[at][0].startedMS == 0 && r.startedMS != 0:
 			groups[at] = slices.Insert(groups[at], 0, r) // the one that knows more is asked first
 		default:
 			groups[at] = append(groups[at], r)
@@ -442,7 +449,15 @@ func (r *reportRow) repeats(group []*reportRow) bool {
 	}
 	switch r.witness {
 	case RecentlyPlayed:
-		return r.item.Kind != Unknown && r.endedMS-group[0].endedMS < repeatMS
+		if r.item.Kind == Unknown {
+			return false
+		}
+		for _, have := range group { // of its own kind, if there is one
+			if (have.startedMS == 0) == (r.startedMS == 0) {
+				return r.endedMS-have.endedMS < repeatMS
+			}
+		}
+		return r.listedOtherwise(group[0])
 	case ExtendedHistory:
 		for _, have := range group {
 			if (have.startedMS == 0) == (r.startedMS == 0) || have.uploadedMS() != r.uploadedMS() || have.msPlayed != r.msPlayed {

@@ -127,6 +127,9 @@ func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error
 	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return recorded, err
 	}
+	if r.starts, err = tx.stretches(id); err != nil {
+		return recorded, err
+	}
 	if w.Page != nil {
 		if recorded.Gap, err = r.turnPage(w.Page, w.Reports); err != nil {
 			return recorded, err
@@ -169,6 +172,7 @@ type recording struct {
 	alias     string
 	batch     int64
 	catalogue *catalogue
+	starts    stretches // of the account
 
 	added    []*reportRow // new reports
 	removed  []*reportRow // reports that are taken back
@@ -218,6 +222,7 @@ func (r *recording) store(reports []Report, items []Item) error {
 	for n, i := range fresh {
 		row := newReportRow(&reports[i], said[n].row, said[n].fact)
 		row.index, row.batch = i, r.batch
+		r.interpret(row)
 		r.added = append(r.added, row)
 	}
 	return nil
@@ -323,7 +328,11 @@ func (r *recording) deriveAll(touched []*reportRow) error {
 			of := r
 			if id != r.account {
 				if others[id] == nil {
-					others[id] = &recording{journal: r.journal, tx: r.tx, account: id, alias: alias, catalogue: r.catalogue}
+					starts, err := r.tx.stretches(id)
+					if err != nil {
+						return err
+					}
+					others[id] = &recording{journal: r.journal, tx: r.tx, account: id, alias: alias, catalogue: r.catalogue, starts: starts}
 				}
 				of = others[id]
 			}

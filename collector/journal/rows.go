@@ -168,7 +168,8 @@ func (i *itemRow) values() []any {
 type reportRow struct {
 	id           int64
 	witness      Witness
-	endedMS      int64
+	saidMS       int64 // the end as the witness gave it, and as it is stored
+	endedMS      int64 // the same, unless it is read otherwise: see listed.go
 	digest       [16]byte
 	item         *itemRow
 	fact         int64
@@ -208,7 +209,7 @@ func newReportRow(r *Report, item *itemRow, fact int64) *reportRow {
 		stamp = 0
 	}
 	return &reportRow{
-		witness: r.Witness, endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
+		witness: r.Witness, saidMS: unixMilli(r.EndedAt), endedMS: unixMilli(r.EndedAt), digest: r.identity(), item: item, fact: fact,
 		endedErrorMS: min(max(0, r.EndedError.Milliseconds()), farMS), startedMS: unixMilli(r.StartedAt), stampMS: stamp,
 		msPlayed: r.MSPlayed, msError: r.MSPlayedError,
 		afterMS: unixMilli(r.BeganAfter), seenMS: unixMilli(r.SeenAt), seenPlayed: r.SeenMSPlayed, seenError: r.SeenMSError, seenLeft: r.SeenMSLeft, seenStillMS: unixMilli(r.SeenStillAt),
@@ -231,8 +232,13 @@ func (r *reportRow) followed() bool {
 // addTo adds all columns but the id, and only if it was followed those that say
 // how.
 func (r *reportRow) addTo(rows *inserter, account int64) error {
-	err := rows.add(account, int64(r.witness), r.endedMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), r.endedErrorMS,
-		r.startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague())
+	// What is read into the end of a listed play is not stored.
+	endedErrorMS, startedMS := r.endedErrorMS, r.startedMS
+	if r.saidMS != r.endedMS {
+		endedErrorMS, startedMS = 0, 0
+	}
+	err := rows.add(account, int64(r.witness), r.saidMS, r.digest[:], r.item.id, orNull(r.fact), r.play, orNull(r.batch), endedErrorMS,
+		startedMS, r.stampMS, r.msPlayed, r.msError, r.afterMS, r.vague())
 	if err == nil && r.followed() {
 		err = rows.add(r.seenMS, r.seenPlayed, r.seenError, r.seenLeft, r.seenStillMS, r.breakFromMS, r.breakUntilMS, r.breakPlayed, r.breakMore)
 		if err == nil {
@@ -275,12 +281,13 @@ func scanReports(rows *sql.Rows, catalogue *catalogue) ([]*reportRow, error) {
 			fact, batch sql.NullInt64
 			vague       bool // follows from the rest
 		)
-		targets := append([]any{&r.id, &account, &r.witness, &r.endedMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
+		targets := append([]any{&r.id, &account, &r.witness, &r.saidMS, &digest, &item, &fact, &r.play, &batch, &r.endedErrorMS,
 			&r.startedMS, &r.stampMS, &r.msPlayed, &r.msError, &r.afterMS, &vague, &r.seenMS, &r.seenPlayed, &r.seenError, &r.seenLeft, &r.seenStillMS, &r.breakFromMS, &r.breakUntilMS, &r.breakPlayed, &r.breakMore}, r.circumstances.targets()...)
 		if err := rows.Scan(targets...); err != nil {
 			return nil, fmt.Errorf("read reports: %w", err)
 		}
 		copy(r.digest[:], digest)
+		r.endedMS = r.saidMS
 		r.fact, r.batch = fact.Int64, batch.Int64
 		r.item = catalogue.item(item)
 		reports = append(reports, &r)

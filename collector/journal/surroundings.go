@@ -65,7 +65,13 @@ func (r *recording) reports(where string, values ...any) ([]*reportRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reports, r.catalogue.loadItems()
+	if err := r.catalogue.loadItems(); err != nil {
+		return nil, err
+	}
+	for _, row := range reports {
+		r.interpret(row)
+	}
+	return reports, nil
 }
 
 // around reads all reports that may be in one chain with the touched ones, which

@@ -19,6 +19,7 @@ type call struct {
 	query      url.Values // the parameters of the URL, of the form for a POST
 	now        time.Time
 	skew       time.Duration
+	starts     bool  // recently-played has the starts of plays
 	user       *User // whose access token it is
 	complaints []string
 }
@@ -166,6 +167,8 @@ func (c *call) guarded(endpoint, id string, early bool) answer {
 		switch fault.Kind {
 		case Skewed:
 			c.skew = fault.Skew
+		case ListsStarts:
+			c.starts = true
 		case Stale:
 			asOf = fault.From
 		}
@@ -384,9 +387,14 @@ func (c *call) recentlyPlayed(asOf time.Time) answer {
 	if c.query.Has("after") && c.query.Has("before") {
 		return c.badManners("both after and before")
 	}
-	skew := c.skew.Milliseconds()
+	at := func(p *play) int64 {
+		if c.starts {
+			return p.start + c.skew.Milliseconds()
+		}
+		return p.end + c.skew.Milliseconds()
+	}
 	plays := slices.DeleteFunc(c.user.timeline.recentlyPlayed(asOf.UnixMilli()), func(p *play) bool {
-		return p.end+skew <= after || p.end+skew >= before
+		return at(p) <= after || at(p) >= before
 	})
 	more := len(plays) > limit
 	if more && c.query.Has("after") {
@@ -398,7 +406,7 @@ func (c *call) recentlyPlayed(asOf time.Time) answer {
 	self := url.URL{Scheme: "https", Host: "api.spotify.com", Path: c.r.URL.Path, RawQuery: c.r.URL.RawQuery}
 	rest := page{Limit: limit, Href: self.String()}
 	if len(plays) > 0 {
-		rest.Cursors = &cursors{millis(plays[0].end + skew), millis(plays[len(plays)-1].end + skew)}
+		rest.Cursors = &cursors{millis(at(plays[0])), millis(at(plays[len(plays)-1]))}
 		// A full page names a next one, even if that will be empty.
 		if len(plays) == limit {
 			cursor := "before=" + rest.Cursors.Before
@@ -421,7 +429,7 @@ func (c *call) recentlyPlayed(asOf time.Time) answer {
 		b.WriteString(`{"track":`)
 		b.Write(p.item.encoded)
 		b.WriteString(`,"played_at":"`)
-		b.Write(utc(p.end+skew).AppendFormat(b.AvailableBuffer(), "2006-01-02T15:04:05.000Z"))
+		b.Write(utc(at(p)).AppendFormat(b.AvailableBuffer(), "2006-01-02T15:04:05.000Z"))
 		b.WriteString(`","context":`)
 		b.Write(encode(p.context.object()))
 		b.WriteByte('}')

@@ -28,6 +28,7 @@ const (
 	Slow                                  // the right body trickles in over Fault.Delay
 	Hang                                  // no answer until the client gives up
 	Stale                                 // the right answer as of Fault.From (of a player that is cached, of a recently-played that is hours behind)
+	ListsStarts                           // played_at is the start of a play, as it was for some time (spotify/web-api#613, #1083)
 	Skewed                                // Spotify's clock is off by Fault.Skew: Date, timestamp and played_at
 )
 

@@ -84,6 +84,7 @@ func (f *families) collectAccount(ch chan<- prometheus.Metric, account collector
 		f.listensRecorded.send(ch, float64(account.Recorded[witness]), alias, witness.String())
 	}
 	f.unreadable.send(ch, float64(account.Unreadable), alias)
+	f.listsStarts.sendBool(ch, account.ListsStarts, alias)
 	f.gaps.send(ch, float64(account.Gaps), alias)
 	if account.HeldRatio != nil {
 		f.heldRatio.send(ch, *account.HeldRatio, alias, "journal")

@@ -47,7 +47,7 @@ type families struct {
 	up, lastSuccess, lastListen, authorizationExpiry, nextPoll, nextReason family
 	polls, pollFailures, pollFailing                                       family
 	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                 family
-	listensRecorded, unreadable, gaps, openGaps, heldRatio                 family
+	listensRecorded, unreadable, listsStarts, gaps, openGaps, heldRatio    family
 	playing, progress, duration, volume, shuffle, nowPlaying               family
 	journalPlays, pending, rejected, oldestPending, journalSize, diskFree  family
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
@@ -104,6 +104,8 @@ func newFamilies() families {
 		"Plays recorded since start, by the witness that was the first to report them.", "account", "witness")
 	f.unreadable = counter("spotify_unreadable_rows_total",
 		"Rows of Spotify's list of plays that could not be read since start, such as those without a track or a time: each counts once, and the others of its page are recorded.", "account")
+	f.listsStarts = gauge("spotify_played_at_is_start",
+		"Whether Spotify's list has the starts of plays in played_at, and not their ends, as five plays in a row have shown. Plays are derived accordingly.", "account")
 	f.gaps = counter("spotify_history_gaps_total",
 		"Holes in the account's history found since start: Spotify's last page of plays did not reach back to one that was held.", "account")
 	f.openGaps = gauge("spotify_history_open_gaps",
