@@ -96,22 +96,22 @@ func (j *Journal) SetListsStarts(ctx context.Context, account string, starts boo
 		if err != nil || s.open() == starts {
 			return err
 		}
-		var mark, last int64
-		if err := tx.get("SELECT listed_mark, (SELECT coalesce(max(id), 0) FROM report) FROM account WHERE id = ?", []any{id}, []any{&mark, &last}); err != nil {
+		var mark int64
+		if err := tx.get("SELECT listed_mark FROM account WHERE id = ?", []any{id}, []any{&mark}); err != nil {
 			return err
 		}
 		if starts {
 			s = append(s, stretch{After: mark})
 		} else if open := &s[len(s)-1]; mark > open.After {
 			open.Until = mark
-		} else { // there is nothing left of it
+		} else { // nothing has agreed with it since: it was a mistake
 			s = s[:len(s)-1]
 		}
 		text, err := json.Marshal(s)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec("UPDATE account SET listed_starts = ?, listed_mark = ? WHERE id = ?", string(text), last, id); err != nil {
+		if _, err := tx.exec("UPDATE account SET listed_starts = ? WHERE id = ?", string(text), id); err != nil {
 			return err
 		}
 		r := recording{journal: j, tx: tx, account: id, alias: account, starts: s}
