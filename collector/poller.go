@@ -30,6 +30,8 @@ const (
 	aheadOfUs = 5 * time.Minute
 	// stalePlayback is for how long the last look tells what plays now.
 	stalePlayback = 2 * longestIdle
+	// oldestListed is how many years ago a listed play may have ended.
+	oldestListed = 20
 	// quietLog is how often the same failure is logged.
 	quietLog = 15 * time.Minute
 	// mostSilences is how many looks without sound are remembered: some hours, as
@@ -189,7 +191,7 @@ func (p *poller) list(ctx context.Context) error {
 			return &journalError{failed}
 		}
 		p.recorded(reports, recorded)
-		p.tellUnreadable(page.Unreadable)
+		p.tellUnreadable(append(page.Unreadable, outOfBounds(page.Plays, now)...))
 		if failed := p.vote(ctx, page.Plays, now); failed != nil {
 			return &journalError{failed}
 		}
@@ -213,12 +215,36 @@ func (p *poller) tellUnreadable(rows []spotify.UnreadableRow) {
 		if listed[row.ID]++; listed[row.ID] <= p.unreadable[row.ID] {
 			continue
 		}
-		p.log.Warn("a row of Spotify's list of plays cannot be read and is left out; the others are recorded", "why", row.Why)
+		p.log.Warn("a row of Spotify's list of plays cannot be read as a play; the others are recorded", "why", row.Why)
 		p.mu.Lock()
 		p.state.Unreadable++
 		p.mu.Unlock()
 	}
 	p.unreadable = listed
+}
+
+// outOfBounds returns the plays of a page that ended decades ago or days ahead
+// of us. They are passed on: what is recorded of them is the journal's to decide. If all
+// are ahead it is our clock that is wrong.
+func outOfBounds(plays []spotify.Play, now time.Time) []spotify.UnreadableRow {
+	var rows []spotify.UnreadableRow
+	early := 0
+	for i := range plays {
+		switch at := plays[i].PlayedAt; {
+		case at.Before(now.AddDate(-oldestListed, 0, 0)):
+			early++
+		case !at.After(now.Add(24 * time.Hour)):
+			continue
+		}
+		rows = append(rows, spotify.UnreadableRow{
+			ID:  spotify.Digest(plays[i].PlayedAt.UnixMilli()),
+			Why: "played_at: out of bounds (" + plays[i].PlayedAt.Format(time.RFC3339) + ")",
+		})
+	}
+	if len(rows) == len(plays) && early == 0 {
+		return nil
+	}
+	return rows
 }
 
 // endListed records what the player shows no more if the page tells that it has ended.

@@ -99,3 +99,25 @@ func TestListedTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestTimesOutOfBounds are told and counted once; the account works, and the others are
+// recorded.
+func TestTimesOutOfBounds(t *testing.T) {
+	for _, year := range []int{1970, 2100} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)))
+			w := newWorld(t)
+			j := w.open()
+			var log lines
+			c := w.start(j, collector.Options{Log: log.logger()})
+			for day := range 3 {
+				page := append(rows(20, 20+day, w.began.Add(time.Duration(day)*time.Hour)), rowOf(900, time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)))
+				w.serve(page)
+				time.Sleep(3 * time.Hour)
+				if a := c.account(t, "me"); !*a.Up || a.Unreadable != 1 || len(log.with("out of bounds")) != 1 {
+					t.Errorf("%d: %+v, logged %q", year, a, log.with("out of bounds"))
+				}
+			}
+		})
+	}
+}

@@ -103,7 +103,7 @@ func newFamilies() families {
 	f.listensRecorded = counter("spotify_listens_recorded_total",
 		"Plays recorded since start, by the witness that was the first to report them.", "account", "witness")
 	f.unreadable = counter("spotify_unreadable_rows_total",
-		"Rows of Spotify's list of plays that could not be read since start, such as those without a track or a time: each counts once, and the others of its page are recorded.", "account")
+		"Rows of Spotify's list of plays that could not be read since start, such as those without a track or a time, or with a time out of bounds: each counts once, and the others of its page are recorded.", "account")
 	f.listsStarts = gauge("spotify_played_at_is_start",
 		"Whether Spotify's list has the starts of plays in played_at, and not their ends, as five plays in a row have shown. Plays are derived accordingly.", "account")
 	f.gaps = counter("spotify_history_gaps_total",
