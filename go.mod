@@ -32,6 +32,8 @@ require (
 	mvdan.cc/sh/v3 v3.14.1
 )
 
+require github.com/creack/pty v1.1.24
+
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/agext/levenshtein v1.2.3 // indirect

@@ -41,7 +41,7 @@ func (c *check) alerts(ctx context.Context, send bool) {
 	if send && c.config.AlertmanagerURL == "" {
 		level, text = influx.Failure, "ALERTMANAGER_URL is not set: "+text
 	}
-	c.write(level, "alerts", text, fix)
+	c.finding(level, "alerts", text, fix)
 	if !send || level == influx.Failure {
 		return
 	}

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
+	"github.com/rivo/uniseg"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -62,34 +64,74 @@ func (command checkCommand) Run(ctx context.Context, p *program) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if c.failures > 0 {
-		return fmt.Errorf("run would not work: see the %d that failed", c.failures)
+	return c.summary()
+}
+
+// summary counts, and fails if run would not record.
+func (c *check) summary() error {
+	text := fmt.Sprintf("%d of %s failed", c.counts[failed], english.Plural(c.total(), "check", ""))
+	switch {
+	case c.counts[failed] > 0:
+		return errors.New(text)
+	case c.counts[waiting] > 0:
+		return errors.New(text + "; run starts, and records nothing of whoever is not logged in")
 	}
+	if warnings := c.counts[warned]; warnings > 0 {
+		text += ", " + english.Plural(warnings, "warning", "")
+	}
+	say(c.out, "\n%s.", text)
 	return nil
+}
+
+// total is how many lines were written.
+func (c *check) total() (n int) {
+	for _, count := range c.counts {
+		n += count
+	}
+	return n
 }
 
 // check is a check under way. It writes what it finds when it finds it.
 type check struct {
-	program  *program
-	config   *config
-	out      io.Writer
-	failures int
+	program *program
+	config  *config
+	out     io.Writer
+	counts  [len(resultWords)]int
 }
 
-func (c *check) write(level influx.Level, subject, text, fix string) {
-	word := [...]string{influx.OK: "ok", influx.Warning: "warning", influx.Failure: "failed"}[level]
-	fmt.Fprintf(c.out, "%-8s %s: %s\n", word, subject, text)
+// result is what came of one check.
+type result int
+
+// The results.
+const (
+	passed result = iota
+	warned
+	failed
+	waiting // for somebody to log in, which run does not need to start
+)
+
+var resultWords = [...]string{passed: "ok", warned: "warning", failed: "failed", waiting: "waits"}
+
+func (c *check) write(came result, subject, text, fix string) {
+	const column = 9
+	width := terminalWidth(c.out)
+	fmt.Fprintln(c.out, wrap(fmt.Sprintf("%-8s %s: %s", resultWords[came], subject, text), width, column))
 	if fix != "" {
-		fmt.Fprintf(c.out, "%-8s → %s\n", "", fix)
+		arrow := symbol("→ ", "-> ")
+		fmt.Fprintln(c.out, wrap(strings.Repeat(" ", column)+arrow+fix, width, column+uniseg.StringWidth(arrow)))
 	}
-	if level == influx.Failure {
-		c.failures++
-	}
+	c.counts[came]++
 }
 
-func (c *check) ok(subject, text string)           { c.write(influx.OK, subject, text, "") }
-func (c *check) warning(subject, text, fix string) { c.write(influx.Warning, subject, text, fix) }
-func (c *check) failed(subject, text, fix string)  { c.write(influx.Failure, subject, text, fix) }
+func (c *check) ok(subject, text string)           { c.write(passed, subject, text, "") }
+func (c *check) warning(subject, text, fix string) { c.write(warned, subject, text, fix) }
+func (c *check) failed(subject, text, fix string)  { c.write(failed, subject, text, fix) }
+func (c *check) waits(subject, text, fix string)   { c.write(waiting, subject, text, fix) }
+
+// finding writes what a part that checks itself has found.
+func (c *check) finding(level influx.Level, subject, text, fix string) {
+	c.write(map[influx.Level]result{influx.OK: passed, influx.Warning: warned, influx.Failure: failed}[level], subject, text, fix)
+}
 
 // environment checks what needs nothing but this machine.
 func (c *check) environment() {
@@ -186,7 +228,7 @@ func (c *check) accounts(ctx context.Context, j *journal.Journal, lift bool) {
 		c.failed("login", err.Error(), "")
 		return
 	case len(accounts) == 0:
-		c.failed("login", "nobody is logged in", "run spotify-exporter login")
+		c.waits("login", "nobody is logged in yet", "run spotify-exporter login")
 		return
 	case err != nil:
 		c.warning("login", err.Error(), "")
@@ -237,6 +279,10 @@ func (c *check) plans(ctx context.Context, j *journal.Journal, accounts []string
 func (c *check) login(alias string) bool {
 	subject, again := "login, "+alias, "run spotify-exporter login --account "+alias
 	authorization, err := c.config.tokens().Load(alias)
+	if _, missing := os.Stat(c.config.tokens().Path(alias)); errors.Is(missing, fs.ErrNotExist) {
+		c.waits(subject, "is not logged in yet", again)
+		return false
+	}
 	if err != nil {
 		c.failed(subject, err.Error(), "")
 		return false
@@ -348,6 +394,6 @@ func (c *check) influx(ctx context.Context, j *journal.Journal) {
 		return // interrupted
 	}
 	for _, finding := range findings {
-		c.write(finding.Level, "InfluxDB "+finding.Subject, finding.Text, finding.Fix)
+		c.finding(finding.Level, "InfluxDB "+finding.Subject, finding.Text, finding.Fix)
 	}
 }

@@ -8,14 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
 type explainCommand struct {
-	What    string `arg:"" name:"time|id" help:"The id of a play, as plays --format jsonl has it, or a time at which it was playing."`
+	What    string `arg:"" name:"time|id" help:"The id of a play, as plays on a terminal and --format jsonl have it, or a time at which it was playing."`
 	Account string `placeholder:"NAME" help:"With a time: plays of this account alone."`
 }
 
@@ -136,7 +135,7 @@ func attributes(zone *time.Location) []attribute {
 	}
 	return []attribute{
 		{"ended_at", func(p *journal.Play) string { return when(p.EndedAt) }, func(r *journal.Testimony) string { return when(r.EndedAt) }},
-		{"ended ±", never, func(r *journal.Testimony) string { return off(r.EndedError) }},
+		{"ended " + symbol("±", "+-"), never, func(r *journal.Testimony) string { return off(r.EndedError) }},
 		{"started_at", func(p *journal.Play) string { return when(p.StartedAt) }, func(r *journal.Testimony) string { return when(r.StartedAt) }},
 		{"ms_played", func(p *journal.Play) string { return length(p.MSPlayed) }, func(r *journal.Testimony) string { return length(r.MSPlayed) }},
 		{"seen_at", never, func(r *journal.Testimony) string {
@@ -177,30 +176,31 @@ func attributes(zone *time.Location) []attribute {
 // explain prints a play with a column for each of its reports, the most trusted
 // first, so that whose word was taken can be seen in each line.
 func explain(w io.Writer, play *journal.Play, reports []journal.Testimony, zone *time.Location) error {
-	fmt.Fprintf(w, "Play %d of %s: %s\n", play.ID, play.Account, title(play.Item))
-	fmt.Fprintf(w, "Listening time is %s, at most %v off.\n", play.MSPlayedSource, time.Duration(play.MSPlayedError)*time.Millisecond)
+	say(w, "Play %d of %s: %s", play.ID, play.Account, title(play.Item))
+	say(w, "Listening time is %s, at most %v off.", play.MSPlayedSource, time.Duration(play.MSPlayedError)*time.Millisecond)
 	if play.Batch != 0 {
-		fmt.Fprintf(w, "The first of its reports came with import %d.\n", play.Batch)
+		say(w, "The first of its reports came with import %d.", play.Batch)
 	}
-	fmt.Fprintln(w, together(reports))
-	fmt.Fprintln(w)
+	say(w, "%s\n", together(reports))
 
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(table, "\tPLAY\tAS SAID BY")
+	none := symbol("–", "-")
+	var facts table
+	head := []string{"", "PLAY", "AS SAID BY"}
 	for i := range reports {
-		fmt.Fprintf(table, "\t%s", strings.ToUpper(strings.ReplaceAll(reports[i].Witness.String(), "_", " ")))
+		head = append(head, strings.ToUpper(strings.ReplaceAll(reports[i].Witness.String(), "_", " ")))
 	}
-	fmt.Fprintln(table)
+	facts.add(head...)
 	for _, a := range attributes(zone) {
 		value := a.play(play)
-		row, by, any := "", "", value != ""
+		by, any := "", value != ""
+		var row []string
 		for i := range reports {
 			said := a.report(&reports[i])
 			any = any || said != ""
 			if by == "" && said != "" && said == value {
 				by = reports[i].Witness.String()
 			}
-			row += "\t" + cmp.Or(printable(said), "–")
+			row = append(row, cmp.Or(printable(said), none))
 		}
 		if !any {
 			continue
@@ -208,9 +208,9 @@ func explain(w io.Writer, play *journal.Play, reports []journal.Testimony, zone 
 		if by == "" && value != "" {
 			by = "(derived)" // from several reports, the plays around it, or the catalogue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s%s\n", a.name, cmp.Or(printable(value), "–"), cmp.Or(by, "–"), row)
+		facts.add(append([]string{a.name, cmp.Or(printable(value), none), cmp.Or(by, none)}, row...)...)
 	}
-	return table.Flush()
+	return facts.write(w, terminalWidth(w))
 }
 
 // off is how far a time may be off, "" if it is said to be exact.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"unicode"
 
 	"github.com/rivo/uniseg"
-	"golang.org/x/term"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
@@ -164,43 +162,83 @@ func cells(r playRecord) []string {
 // tableRow is a play as a line for people. Its columns have fixed widths: to make
 // them fit, all plays would have to be held.
 func tableRow(play *journal.Play, zone *time.Location, widths columns) string {
-	var sources []string
-	for _, witness := range play.Witnesses {
-		sources = append(sources, strings.ReplaceAll(witness.String(), "_", " "))
+	var row string
+	if widths.id {
+		row = fmt.Sprintf("%6d  ", play.ID)
 	}
-	row := play.EndedAt.In(zone).Format("2006-01-02 15:04") +
-		fmt.Sprintf("%9s  ", clockTime(time.Duration(play.MSPlayed)*time.Millisecond)) +
-		fit(title(play.Item), widths.title) + "  "
+	if widths.narrow {
+		row += play.EndedAt.In(zone).Format("01-02 15:04") + "  "
+	} else {
+		row += play.EndedAt.In(zone).Format("2006-01-02 15:04") + fmt.Sprintf("%9s  ", clockTime(time.Duration(play.MSPlayed)*time.Millisecond))
+	}
+	row += fit(title(play.Item), widths.title)
 	if widths.device > 0 {
-		row += fit(printable(play.Device), widths.device) + "  "
+		row += "  " + fit(printable(play.Device), widths.device)
 	}
-	return row + strings.Join(sources, ", ") + "\n"
+	if widths.sources {
+		var sources []string
+		for _, witness := range play.Witnesses {
+			sources = append(sources, strings.ReplaceAll(witness.String(), "_", " "))
+		}
+		row += "  " + strings.Join(sources, ", ")
+	}
+	return strings.TrimRight(row, " ") + "\n"
 }
 
-// columns are the widths of the columns of a line that may be cut. A device that is
-// 0 wide is left out.
-type columns struct{ title, device int }
+// columns are those of a line about a play that are there, or have a width.
+type columns struct {
+	id      bool
+	narrow  bool // neither the year nor the time played
+	title   int
+	device  int // 0: left out
+	sources bool
+}
+
+// tableHead names the columns.
+func tableHead(widths columns) string {
+	var head string
+	if widths.id {
+		head = "    ID  "
+	}
+	if widths.narrow {
+		head += fit("ENDED", 11) + "  "
+	} else {
+		head += fit("ENDED", 16) + "   PLAYED  "
+	}
+	head += fit("TITLE", widths.title)
+	if widths.device > 0 {
+		head += "  " + fit("DEVICE", widths.device)
+	}
+	if widths.sources {
+		head += "  SEEN BY"
+	}
+	return strings.TrimRight(head, " ") + "\n"
+}
 
 // columnsOf returns those with which lines fit the terminal, if out is one, beside
 // something of a width.
 func columnsOf(out io.Writer, beside int) columns {
-	if file, ok := out.(*os.File); ok {
-		if screen, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return columnsWithin(screen - beside)
-		}
+	if width := terminalWidth(out); width > 0 {
+		return columnsWithin(width - beside)
 	}
-	return columns{title: 60, device: 12}
+	return columns{title: 60, device: 12, sources: true}
 }
 
 // columnsWithin returns those with which lines of plays that two have seen are no
-// wider than width, as long as that is 70 or more.
+// wider than width, as long as that is 25 or more.
 func columnsWithin(width int) columns {
-	const others = 16 + 9 + 2 + 2 + len("playback, recently played")
-	c := columns{title: width - others}
-	if wide := c.title - 12 - 2; wide >= 20 {
-		c = columns{title: wide, device: 12}
+	const time, played, sources, device = 16, 9 + 2, 2 + len("playback, recently played"), 2 + 12
+	c := columns{sources: true, title: width - time - played - sources}
+	switch {
+	case c.title >= 20+device:
+		c.title, c.device = c.title-device, 12
+	case c.title >= 16:
+	case width >= time+played+20:
+		c.sources, c.title = false, width-time-played
+	default:
+		c.sources, c.narrow, c.title = false, true, width-len("01-02 15:04  ")
 	}
-	c.title = min(max(c.title, 16), 60)
+	c.title = min(max(c.title, 12), 60)
 	return c
 }
 
@@ -211,7 +249,7 @@ func title(item journal.Item) string {
 		name = "(unknown)"
 	}
 	if names := artistNames(item.Artists); len(names) > 0 {
-		name += " — " + strings.Join(names, ", ")
+		name += symbol(" — ", " - ") + strings.Join(names, ", ")
 	}
 	return printable(name)
 }
@@ -245,7 +283,8 @@ func fit(s string, width int) string {
 		return s + strings.Repeat(" ", width-w)
 	}
 	var b strings.Builder
-	left := width - 1
+	ellipsis := symbol("…", "...")
+	left := width - uniseg.StringWidth(ellipsis)
 	for graphemes := uniseg.NewGraphemes(s); graphemes.Next(); {
 		w := graphemes.Width()
 		if w > left {
@@ -254,5 +293,5 @@ func fit(s string, width int) string {
 		b.WriteString(graphemes.Str())
 		left -= w
 	}
-	return b.String() + "…" + strings.Repeat(" ", left)
+	return b.String() + ellipsis + strings.Repeat(" ", max(0, left))
 }

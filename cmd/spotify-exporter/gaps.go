@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -84,8 +83,8 @@ func (p *program) printGaps(gaps []journal.Gap, zone func(string) *time.Location
 		fmt.Fprintln(p.stderr, "No gaps.")
 		return nil
 	}
-	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, strings.Join([]string{"ID", "ACCOUNT", "FROM", "TO", "LENGTH", "STATE"}, "\t"))
+	var list table
+	list.add("ID", "ACCOUNT", "FROM", "TO", "LENGTH", "STATE")
 	open := 0
 	for _, gap := range gaps {
 		state := "closed: " + gap.ClosedBy
@@ -94,14 +93,14 @@ func (p *program) printGaps(gaps []journal.Gap, zone func(string) *time.Location
 			open++
 		}
 		in := zone(gap.Account)
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", gap.ID, gap.Account, gap.From.In(in).Format(time.DateTime), gap.To.In(in).Format(time.DateTime),
-			gap.To.Sub(gap.From).Round(time.Minute), state)
+		list.add(strconv.FormatInt(gap.ID, 10), gap.Account, gap.From.In(in).Format(time.DateTime), gap.To.In(in).Format(time.DateTime),
+			gap.To.Sub(gap.From).Round(time.Minute).String(), state)
 	}
-	if err := table.Flush(); err != nil {
+	if err := list.write(p.stdout, terminalWidth(p.stdout)); err != nil {
 		return fmt.Errorf("print gaps: %w", err)
 	}
 	if open > 0 {
-		fmt.Fprintln(p.stderr, "\nOpen gaps may have lost plays: Spotify's list of the last 50 did not reach back far enough.\n"+
+		say(p.stderr, "\nOpen gaps may have lost plays: Spotify's list of the last 50 did not reach back far enough. "+
 			"Its privacy export has them. gaps --accept ID closes one that nothing will ever fill.")
 	}
 	return nil

@@ -64,6 +64,7 @@ func setEnvironment(t testing.TB, vars map[string]string) {
 		t.Setenv(field.Tag.Get("envconfig"), "") // set to nothing is not set
 	}
 	t.Setenv("TZ", "UTC")
+	t.Setenv("LC_ALL", "C.UTF-8")
 	t.Setenv("DATA_DIR", t.TempDir())
 	t.Setenv("WEB_LISTEN_ADDRESS", "127.0.0.1:0")
 	for name, value := range vars {

@@ -294,12 +294,16 @@ func TestExplain(t *testing.T) {
 }
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	play := journal.Play{EndedAt: evening, MSPlayed: 3_723_000, Device: "Kitchen", Witnesses: []journal.Witness{journal.Playback, journal.RecentlyPlayed},
-		Item: journal.Item{Name: oddTitles[len(oddTitles)-1], Artists: []journal.Artist{{Name: "第二"}}}}
-	for width, hasDevice := range map[int]bool{70: false, 80: false, 88: true, 120: true} {
-		row := strings.TrimSuffix(tableRow(&play, time.UTC, columnsWithin(width)), "\n")
-		if got := uniseg.StringWidth(row); got > width || strings.Contains(row, "Kitchen") != hasDevice || !strings.HasSuffix(row, "playback, recently played") {
+	play := journal.Play{ID: 123_456, EndedAt: evening, MSPlayed: 3_723_000, Device: "Kitchen", Witnesses: []journal.Witness{journal.Playback, journal.RecentlyPlayed},
+		Item: journal.Item{Name: strings.Repeat("風車🎧", 30), Artists: []journal.Artist{{Name: "第二"}}}}
+	for width := 25; width <= 200; width++ {
+		c := columnsWithin(width)
+		row := strings.TrimSuffix(tableRow(&play, time.UTC, c), "\n")
+		if got := uniseg.StringWidth(row); got > width || got < min(width-1, 120) && !c.sources && c.title < 60 {
 			t.Errorf("%d wide on %d: %s", got, width, row)
+		}
+		if strings.Contains(row, "Kitchen") != (width >= 88) || strings.HasSuffix(row, "playback, recently played") != (width >= 70) || strings.Contains(row, "1:02:03") != (width >= 47) {
+			t.Errorf("what is left out on %d: %s", width, row)
 		}
 	}
 }

@@ -55,9 +55,9 @@ func (c *replayCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "%s will be sent to InfluxDB again, by run, which sees that within seconds or when it is started.\n", english.Plural(int(plays), "play", ""))
+	say(p.stderr, "%s will be sent to InfluxDB again, by run, which sees that within seconds or when it is started.", english.Plural(int(plays), "play", ""))
 	if config.InfluxURL == "" {
-		fmt.Fprintln(p.stderr, "INFLUX_URL is not set here; run needs it.")
+		say(p.stderr, "INFLUX_URL is not set here; run needs it.")
 	}
 	if c.Wait {
 		return p.deliver(ctx, &config, j)
@@ -79,7 +79,7 @@ func (c *replayCommand) confirm(ctx context.Context, p *program, config *config,
 	if config.InfluxBucket != "" {
 		bucket = fmt.Sprintf("bucket %q", config.InfluxBucket)
 	}
-	fmt.Fprintf(p.stderr, "This deletes from %s in InfluxDB all points of %s: plays, totals and gaps. Then what the journal has is sent again: %s. A play that is only in InfluxDB is lost.\n",
+	say(p.stderr, "This deletes from %s in InfluxDB all points of %s: plays, totals and gaps. Then what the journal has is sent again: %s. A play that is only in InfluxDB is lost.",
 		bucket, english.WordSeries(accounts, "and"), english.Plural(int(state.Plays), "play", ""))
 	if c.Yes || !isTerminal(p.stdin) {
 		return nil

@@ -93,9 +93,13 @@ func (s *screen) playing(playback *collector.Playback, now time.Time) {
 		return // its end has come and nobody has looked yet
 	}
 	position = max(0, position)
-	at := fmt.Sprintf(" %5s / %s", clockTime(position), clockTime(playback.Duration))
+	width := terminalWidth(s.out)
+	at := fmt.Sprintf(" %5s", clockTime(position))
+	if width >= 60 {
+		at += " / " + clockTime(playback.Duration)
+	}
 	beside := len("plays    ") + len(at) + besideBar + s.barWidth()
-	s.bar.Describe("plays    " + fit(name, min(40, max(8, terminalWidth(s.out)-beside))) + at)
+	s.bar.Describe("plays    " + fit(name, min(40, max(4, width-beside))) + at)
 	_ = s.bar.Set64(position.Milliseconds())
 }
 

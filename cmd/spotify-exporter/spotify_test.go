@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -236,9 +237,9 @@ func TestCheck(t *testing.T) {
 		}},
 		{name: "nobody is logged in", arrange: func(t *testing.T, _ *spotifysim.Spotify, _ *spotifysim.User) {
 			os.RemoveAll(os.Getenv("DATA_DIR") + "/tokens")
-		}, exit: exitFailed, want: map[string]string{"login": "failed: nobody is logged in"}},
+		}, exit: exitFailed, want: map[string]string{"login": "waits: nobody is logged in yet"}},
 		{name: "an account without a login", vars: map[string]string{"SPOTIFY_ACCOUNTS": "me,anna"}, exit: exitFailed,
-			want: map[string]string{"login, me": "ok", "login, anna": "failed: token file"}},
+			want: map[string]string{"login, me": "ok", "login, anna": "waits: is not logged in yet"}},
 		{name: "no data directory", vars: map[string]string{"DATA_DIR": "/proc/none"}, exit: exitFailed,
 			want: map[string]string{"data directory": "failed: DATA_DIR: /proc/none is not there and cannot be made"}},
 		{name: "loose permissions", arrange: func(t *testing.T, _ *spotifysim.Spotify, _ *spotifysim.User) {
@@ -307,13 +308,29 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%s: %q, want %q in\n%s%s", subject, found[subject], want, out, errs)
 				}
 			}
+			// What is at the end counts the lines.
+			lines, failed, waits := 0, 0, 0
+			for line := range strings.Lines(out) {
+				switch level, _, _ := strings.Cut(line, " "); level {
+				case "failed":
+					lines, failed = lines+1, failed+1
+				case "waits":
+					lines, waits = lines+1, waits+1
+				case "ok", "warning":
+					lines++
+				}
+			}
+			end := fmt.Sprintf("%d of %d checks failed", failed, lines)
+			if !strings.Contains(out+errs, end) || failed+waits > 0 != (test.exit != exitDone) || (failed == 0 && waits > 0) != strings.Contains(errs, "run starts, and records nothing of whoever") {
+				t.Errorf("does not end with %q:\n%s%s", end, out, errs)
+			}
 			if strings.Contains(out+errs, "hidden") {
 				t.Errorf("a secret is printed:\n%s%s", out, errs)
 			}
 			// Whatever failed says what to do.
-			lines := strings.Split(out, "\n")
-			for i, line := range lines {
-				advice := strings.Contains(lines[min(i+1, len(lines)-1)], "→") || strings.Contains(line, "run `spotify-exporter") || strings.Contains(line, "run chmod") || strings.Contains(line, "choose")
+			said := strings.Split(out, "\n")
+			for i, line := range said {
+				advice := strings.Contains(said[min(i+1, len(said)-1)], "→") || strings.Contains(line, "run `spotify-exporter") || strings.Contains(line, "run chmod") || strings.Contains(line, "choose")
 				if strings.HasPrefix(line, "failed") && !advice {
 					t.Errorf("nothing says what to do: %s", line)
 				}
