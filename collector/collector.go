@@ -160,11 +160,5 @@ func (c *Collector) State() State {
 		s.Accounts = append(s.Accounts, p.snapshot(now))
 	}
 	slices.SortFunc(s.Accounts, func(a, b AccountState) int { return cmp.Compare(a.Account, b.Account) })
-	// A scrape has no context here, and reads one row.
-	quota, err := c.options.Quota.State(context.Background())
-	if err != nil {
-		c.log.Warn("cannot read the budget", "err", err)
-	}
-	s.BudgetUsed, s.BudgetLimit, s.RateLimitedUntil, s.QuotaShared = quota.Used, quota.Limit, quota.Until, quota.Shared
 	return s
 }

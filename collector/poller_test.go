@@ -206,19 +206,20 @@ func TestRateLimit(t *testing.T) {
 				test.fault.From = time.Now().Add(20 * time.Minute)
 				w.sim.Fault(test.fault)
 				j := w.journal()
-				c := w.start(j, collector.Options{})
+				quota := collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
+				c := w.start(j, collector.Options{Quota: quota})
 				time.Sleep(20*time.Minute + 50*time.Second)
-				state := c.State()
+				until := untilOf(t, quota)
 				refused := w.sim.Requests()[len(w.sim.Requests())-1]
 				if refused.Status != 429 && refused.Status != 503 {
 					t.Fatalf("the last request is %+v", refused)
 				}
 				over := refused.At.Add(test.wait)
-				if late := state.RateLimitedUntil.Sub(over); late < time.Second || late > 5*time.Second {
-					t.Errorf("nobody is to ask before %v, which is %v after the end of Retry-After", state.RateLimitedUntil, late)
+				if late := until.Sub(over); late < time.Second || late > 5*time.Second {
+					t.Errorf("nobody is to ask before %v, which is %v after the end of Retry-After", until, late)
 				}
 				failed := uint64(0)
-				for _, a := range state.Accounts {
+				for _, a := range c.State().Accounts {
 					failed += a.Failures[test.reason]
 				}
 				if failed != 1 {
@@ -232,10 +233,11 @@ func TestRateLimit(t *testing.T) {
 				j = w.open()
 				process := collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
 				refusal, ok := errors.AsType[*collector.Refusal](process.Before(t.Context(), "me"))
-				if !ok || !refusal.Until.Equal(state.RateLimitedUntil) || refusal.Reason != string(test.reason) {
+				if !ok || !refusal.Until.Equal(until) || refusal.Reason != string(test.reason) {
 					t.Errorf("another process is told %v", refusal)
 				}
-				c = w.start(j, collector.Options{})
+				quota = collector.NewQuota(j, clientID, budget, clock.Clock{}, nil)
+				c = w.start(j, collector.Options{Quota: quota})
 				time.Sleep(time.Until(over))
 				if last := w.sim.Requests()[len(w.sim.Requests())-1]; last != refused {
 					t.Errorf("somebody has asked: %+v", last)
@@ -246,8 +248,8 @@ func TestRateLimit(t *testing.T) {
 						t.Errorf("it does not go on: %+v", a)
 					}
 				}
-				if c.State().RateLimitedUntil != (time.Time{}) {
-					t.Error("it is still rate-limited")
+				if until := untilOf(t, quota); !until.IsZero() {
+					t.Errorf("it is still rate-limited until %v", until)
 				}
 			})
 		})
@@ -583,6 +585,16 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
+// untilOf is before which time a scrape says that nobody is to ask.
+func untilOf(t *testing.T, quota *collector.Quota) time.Time {
+	t.Helper()
+	state, err := quota.Peek(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Until
+}
+
 // TestNobody: without a login it waits for one, and says so once.
 func TestNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -595,7 +607,7 @@ func TestNobody(t *testing.T) {
 		if n := len(log.with("spotify-exporter login")); n != 1 || len(log.text) != 1 {
 			t.Errorf("logged: %q", log.text)
 		}
-		if state := c.State(); len(state.Accounts) != 0 || state.BudgetLimit != budget {
+		if state := c.State(); len(state.Accounts) != 0 {
 			t.Errorf("state: %+v", state)
 		}
 		_ = tokens

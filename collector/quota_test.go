@@ -128,6 +128,10 @@ func TestRetryAfterWhileTheClockIsSet(t *testing.T) {
 				over := time.Now().Add(wait)
 				within := func(what string) {
 					t.Helper()
+					// A scrape sees the same, and changes nothing.
+					if late := untilOf(t, s.quota).Sub(over); late < time.Second || late > 6*time.Second {
+						t.Errorf("%s: a scrape says that it is over %v late", what, late)
+					}
 					state, err := s.quota.State(t.Context())
 					if late := state.Until.Sub(over); err != nil || late < time.Second || late > 6*time.Second {
 						t.Errorf("%s: it is said to be over %v late, %v", what, late, err)

@@ -13,11 +13,6 @@ import (
 // not known are zero.
 type State struct {
 	Accounts []AccountState // sorted by alias
-
-	BudgetUsed       int       // requests in the last 24 h, all accounts together
-	BudgetLimit      int       // what they may be; 0: no limit
-	RateLimitedUntil time.Time // no request before this; zero: none
-	QuotaShared      bool      // another program seems to use the same developer account
 }
 
 // AccountState is one account's part of State.

@@ -42,6 +42,7 @@ type daemon struct {
 // parts are the parts of a daemon that need the journal.
 type parts struct {
 	journal   *journal.Journal
+	quota     *collector.Quota
 	collector *collector.Collector
 	influx    *influx.Exporter   // nil: the journal is the only store
 	snapshot  *grafana.Publisher // nil: nothing is published
@@ -112,7 +113,7 @@ func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{journal: j, collector: collector.New(collector.Options{
+	p := &parts{journal: j, quota: quota, collector: collector.New(collector.Options{
 		Journal:       j,
 		App:           app,
 		Tokens:        d.config.tokens(),
@@ -145,6 +146,12 @@ func (d *daemon) newMetrics() *prom.Metrics {
 				return p.collector.State()
 			}
 			return collector.State{}
+		},
+		Quota: func(ctx context.Context) (collector.QuotaState, error) {
+			if p := d.parts.Load(); p != nil {
+				return p.quota.Peek(ctx)
+			}
+			return collector.QuotaState{}, errNotOpen
 		},
 		Journal:        d.journalState,
 		Ready:          func() bool { return d.parts.Load() != nil },
@@ -181,13 +188,15 @@ func (d *daemon) newMetrics() *prom.Metrics {
 	return prom.New(options)
 }
 
+var errNotOpen = errors.New("the journal is not open yet")
+
 // journalState is the journal's state for the metrics. What would wait for an
 // InfluxDB that there is not is no backlog, and what one refused that there was is
 // missing nowhere.
 func (d *daemon) journalState(ctx context.Context) (journal.State, error) {
 	p := d.parts.Load()
 	if p == nil {
-		return journal.State{}, errors.New("the journal is not open yet")
+		return journal.State{}, errNotOpen
 	}
 	state, err := p.journal.State(ctx)
 	if p.influx == nil {

@@ -51,9 +51,11 @@ func (d *daemon) logEveryHour(ctx context.Context, opened *parts) {
 			attributes = append(attributes, "points_sent", written-sent)
 			sent = written
 		}
-		attributes = append(attributes, "requests_24h", state.BudgetUsed)
-		if state.BudgetLimit > 0 {
-			attributes = append(attributes, "request_budget", state.BudgetLimit)
+		if quota, err := opened.quota.Peek(ctx); err == nil {
+			attributes = append(attributes, "requests_24h", quota.Used)
+			if quota.Limit > 0 {
+				attributes = append(attributes, "request_budget", quota.Limit)
+			}
 		}
 		d.log.Info("the last hour", attributes...)
 	}

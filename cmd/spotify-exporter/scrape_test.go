@@ -1,58 +1,79 @@
 package main
 
 import (
+	"database/sql"
+	"io"
 	"net/http"
-	"slices"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
-
-	"go.yaml.in/yaml/v2"
+	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
 )
 
-// TestScrapesAreAnswered asks for the metrics under every name by which Prometheus
-// and probes know an exporter here, without WEB_HOSTS: the exporter must not take
-// one of them for a website's.
-func TestScrapesAreAnswered(t *testing.T) {
-	var config struct {
-		ScrapeConfigs []struct {
-			JobName       string `yaml:"job_name"`
-			StaticConfigs []struct {
-				Targets []string
-			} `yaml:"static_configs"`
-		} `yaml:"scrape_configs"`
+// TestScrapeOfABlockedJournal scrapes the program while another process holds the lock
+// for writing, which a scrape does not need, and while one holds those for reading, for
+// which SQLite waits longer than any scrape lasts.
+func TestScrapeOfABlockedJournal(t *testing.T) {
+	simulate(t, clock.Clock{}, nil)
+	p := startProcess(t, clock.New(time.Now(), 1), 1)
+	path := filepath.Join(os.Getenv("DATA_DIR"), "journal.db")
+	metrics := func() string {
+		t.Helper()
+		answer, err := http.Get(p.URL + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s, %v: %s", answer.Status, err, text)
+		}
+		return string(text)
 	}
-	if err := yaml.Unmarshal([]byte(readText(t, deploy("prometheus", "prometheus.yml"))), &config); err != nil {
+
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := []string{
-		"localhost:10178", "127.0.0.1:10178", // published port, `spotify-exporter health`, deploy/compose.exporter.yml
-		"10.42.0.7:10178", "[fd00::7]:10178", // pods, for probes and the ServiceMonitor
-		"spotify-exporter.spotify.svc:10178", "spotify-exporter.spotify.svc.cluster.local:10178", // service
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, job := range config.ScrapeConfigs {
-		if job.JobName == "spotify-exporter" {
-			hosts = append(hosts, job.StaticConfigs[0].Targets...)
-		}
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
 	}
-	if !slices.Contains(hosts, "spotify-exporter:10178") { // in the demo this is an alias of it
-		t.Errorf("deploy/prometheus/prometheus.yml scrapes %q", hosts)
+	if text := metrics(); !strings.Contains(text, "\nspotify_journal_up 1\n") || !strings.Contains(text, "\nspotify_journal_plays 0\n") || !strings.Contains(text, "\nspotify_request_budget_used ") {
+		t.Errorf("while another process writes:\n%s", text)
 	}
-	simulate(t, clock.Clock{}, nil)
-	d := startDaemon(t, clock.Clock{})
-	for _, host := range hosts {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL+"/metrics", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Host = host
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if answer.Body.Close(); answer.StatusCode != http.StatusOK {
-			t.Errorf("a scrape of %s: %s", host, answer.Status)
-		}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
 	}
-	d.finish(t)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	shared, err := os.OpenFile(path+"-shm", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	// The bytes of WAL_READ_LOCK(0) to (4), see https://sqlite.org/walformat.html
+	readers := syscall.Flock_t{Type: syscall.F_WRLCK, Start: 123, Len: 5}
+	if err := syscall.FcntlFlock(shared.Fd(), syscall.F_SETLKW, &readers); err != nil {
+		t.Fatal(err)
+	}
+	text := metrics()
+	if !strings.Contains(text, "\nspotify_journal_up 0\n") || !strings.Contains(text, "\nspotify_exporter_build_info{") || strings.Contains(text, "\nspotify_journal_plays") {
+		t.Errorf("while nobody can read the journal:\n%s", text)
+	}
+	readers.Type = syscall.F_UNLCK
+	if err := syscall.FcntlFlock(shared.Fd(), syscall.F_SETLK, &readers); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "the journal answers again", func() bool { return strings.Contains(metrics(), "\nspotify_journal_up 1\n") })
+	p.kill(t)
 }

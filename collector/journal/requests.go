@@ -34,16 +34,23 @@ type Quota struct {
 	Shared    bool // locked out far below the budget: somebody else is calling
 }
 
-// Quota returns the state of a client id.
-func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
-	var q Quota
+// PeekQuota returns the state of a client id and never writes. While ahead is true, a
+// clock that was ahead has stored some of it, and nobody has put that right yet.
+func (j *Journal) PeekQuota(ctx context.Context, client string) (q Quota, ahead bool, err error) {
 	var last lastRequest
-	err := j.read(ctx, func(tx *transaction) error {
+	err = j.read(ctx, func(tx *transaction) error {
 		var err error
 		q, last, err = j.quota(tx, client)
 		return err
 	})
-	if err != nil || !q.ahead(last, j.now()) {
+	return q, q.ahead(last, j.now()), err
+}
+
+// Quota returns the state of a client id, once what a clock has stored that was ahead
+// is put right.
+func (j *Journal) Quota(ctx context.Context, client string) (Quota, error) {
+	q, ahead, err := j.PeekQuota(ctx, client)
+	if err != nil || !ahead {
 		return q, err
 	}
 	err = j.quietly(ctx, func(tx *transaction) error {

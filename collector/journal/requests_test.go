@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"database/sql"
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
@@ -162,5 +163,64 @@ func TestRequestsAreKeptWhateverTheClockSays(t *testing.T) {
 	}
 	if now = time.Unix(3600, 0); ask().Used != 120 {
 		t.Errorf("%d requests of the last day when the clock is behind, want 120", ask().Used)
+	}
+}
+
+// TestScrapeNeverWrites: what a scrape asks of the journal is answered while another
+// process writes, also when a clock that was ahead has stored something, and leaves the
+// file as it is.
+func TestScrapeNeverWrites(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j, err := journal.Open(t.Context(), path, journal.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Request(t.Context(), "client", "player", func(journal.Quota) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, ahead := range []bool{false, true} {
+		if ahead {
+			now = now.Add(-time.Hour)
+		}
+		version := func() (version int) {
+			if err := conn.QueryRowContext(t.Context(), "PRAGMA data_version").Scan(&version); err != nil {
+				t.Fatal(err)
+			}
+			return version
+		}
+		before := version()
+		if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+			t.Fatal(err)
+		}
+		if state, err := j.State(t.Context()); err != nil || state.SizeBytes == 0 {
+			t.Errorf("state: %+v, %v", state, err)
+		}
+		if q, found, err := j.PeekQuota(t.Context(), "client"); err != nil || q.Used != 1 || found != ahead {
+			t.Errorf("quota: %+v, ahead %v, want %v; %v", q, found, ahead, err)
+		}
+		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+		if after := version(); after != before {
+			t.Error("something was written")
+		}
+	}
+	if _, err := j.Quota(t.Context(), "client"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ahead, err := j.PeekQuota(t.Context(), "client"); err != nil || ahead {
+		t.Errorf("it is not put right: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package prom
 
 import (
-	"context"
 	"runtime"
 	"time"
 
@@ -29,12 +28,6 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	f.buildInfo.send(ch, 1, label(m.options.Version), label(m.options.Revision), runtime.Version())
 
 	state := m.options.Collector()
-	f.rateLimitedUntil.sendTime(ch, state.RateLimitedUntil)
-	f.budgetUsed.send(ch, float64(state.BudgetUsed))
-	if state.BudgetLimit > 0 {
-		f.budgetLimit.send(ch, float64(state.BudgetLimit))
-	}
-	f.quotaShared.sendBool(ch, state.QuotaShared)
 	now := m.options.Now()
 	for _, account := range state.Accounts {
 		f.collectAccount(ch, account)
@@ -42,8 +35,15 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			f.collectPlayback(ch, label(account.Account), account.Playback, now, m.options.NowPlayingInfo)
 		}
 	}
-	if stored, ok := m.journal(); ok {
-		f.collectJournal(ch, state.Accounts, stored)
+	read := m.readJournal()
+	if m.options.Journal != nil && m.options.Ready() {
+		f.journalUp.sendBool(ch, read.err == nil)
+	}
+	if read.quota != nil {
+		f.collectQuota(ch, read.quota)
+	}
+	if read.state != nil {
+		f.collectJournal(ch, state.Accounts, read.state)
 	}
 	if m.options.Influx != nil {
 		f.collectInflux(ch, m.options.Influx())
@@ -120,7 +120,16 @@ func progress(playback *collector.Playback, now time.Time) time.Duration {
 	return max(0, min(position, playback.Duration))
 }
 
-func (f *families) collectJournal(ch chan<- prometheus.Metric, accounts []collector.AccountState, state journal.State) {
+func (f *families) collectQuota(ch chan<- prometheus.Metric, quota *collector.QuotaState) {
+	f.rateLimitedUntil.sendTime(ch, quota.Until)
+	f.budgetUsed.send(ch, float64(quota.Used))
+	if quota.Limit > 0 {
+		f.budgetLimit.send(ch, float64(quota.Limit))
+	}
+	f.quotaShared.sendBool(ch, quota.Shared)
+}
+
+func (f *families) collectJournal(ch chan<- prometheus.Metric, accounts []collector.AccountState, state *journal.State) {
 	f.journalPlays.send(ch, float64(state.Plays))
 	f.pending.send(ch, float64(state.PendingPoints))
 	f.rejected.send(ch, float64(state.RejectedPoints))
@@ -160,26 +169,4 @@ func (f *families) collectSnapshot(ch chan<- prometheus.Metric, state grafana.St
 	for reason, failures := range state.Failures {
 		f.snapshotFailures.send(ch, float64(failures), string(reason))
 	}
-}
-
-// journalTimeout bounds how long a scrape waits for the journal.
-const journalTimeout = 3 * time.Second
-
-// journal asks for the journal's state; ok is false if there is none. The first
-// failure in a row is logged, and that it works again. A client that goes away
-// is no failure of the journal, so its context is not used.
-func (m *Metrics) journal() (state journal.State, ok bool) {
-	if m.options.Journal == nil {
-		return state, false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), journalTimeout)
-	defer cancel()
-	state, err := m.options.Journal(ctx)
-	switch failed := m.journalFailed.Swap(err != nil); {
-	case err != nil && !failed:
-		m.options.Log.Warn("journal tells no state, its metrics are absent", "err", err)
-	case err == nil && failed:
-		m.options.Log.Info("journal tells its state again")
-	}
-	return state, err == nil
 }

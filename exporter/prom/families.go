@@ -44,14 +44,14 @@ type families struct {
 
 	buildInfo family
 
-	up, lastSuccess, lastListen, authorizationExpiry, nextPoll, nextReason family
-	polls, pollFailures, pollFailing                                       family
-	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                 family
-	listensRecorded, unreadable, listsStarts, gaps, openGaps, heldRatio    family
-	playing, progress, duration, volume, shuffle, nowPlaying               family
-	journalPlays, pending, rejected, oldestPending, journalSize, diskFree  family
-	influxUp, influxLastSuccess, written, deleted, influxRejected, retries family
-	writeFailures, bucketWarning                                           family
+	up, lastSuccess, lastListen, authorizationExpiry, nextPoll, nextReason           family
+	polls, pollFailures, pollFailing                                                 family
+	rateLimitedUntil, budgetUsed, budgetLimit, quotaShared                           family
+	listensRecorded, unreadable, listsStarts, gaps, openGaps, heldRatio              family
+	playing, progress, duration, volume, shuffle, nowPlaying                         family
+	journalUp, journalPlays, pending, rejected, oldestPending, journalSize, diskFree family
+	influxUp, influxLastSuccess, written, deleted, influxRejected, retries           family
+	writeFailures, bucketWarning                                                     family
 
 	alertingUp family
 
@@ -127,6 +127,8 @@ func newFamilies() families {
 		"Always 1. What plays, as of the last poll of the player; absent while nothing does. artist holds all credited names, separated by semicolons. These labels are listening history in the monitoring store: NOW_PLAYING_INFO=false leaves them out.",
 		"account", "kind", "track", "artist", "album", "track_id", "image_url")
 
+	f.journalUp = gauge("spotify_journal_up",
+		"Whether the journal answered this scrape in time; absent before it is open. If it did not, its other series and those of the request budget are absent.")
 	f.journalPlays = gauge("spotify_journal_plays",
 		"Plays in the journal, all accounts together.")
 	f.pending = gauge("spotify_journal_pending_points",

@@ -105,7 +105,7 @@ func (m *Metrics) page(ctx context.Context) page {
 	defer cancel()
 	now := m.options.Now()
 	state := m.options.Collector()
-	stored, journalOpen := m.journal()
+	read := m.readJournal()
 	var sent influx.State
 	if m.options.Influx != nil {
 		sent = m.options.Influx()
@@ -123,8 +123,8 @@ func (m *Metrics) page(ctx context.Context) page {
 	}
 	for _, account := range state.Accounts {
 		c := accountCard(account, now, m.options.NowPlayingInfo)
-		if gaps := stored.OpenGaps[account.Account]; gaps > 0 {
-			c.Facts = append(c.Facts, fact{Name: "Open gaps", Text: humanize.Comma(gaps), Tone: warning})
+		if read.state != nil && read.state.OpenGaps[account.Account] > 0 {
+			c.Facts = append(c.Facts, fact{Name: "Open gaps", Text: humanize.Comma(read.state.OpenGaps[account.Account]), Tone: warning})
 		}
 		c.Facts = append(c.Facts, held("journal", account.HeldRatio)...)
 		if ratio, ok := sent.HeldRatio[account.Account]; ok {
@@ -132,9 +132,11 @@ func (m *Metrics) page(ctx context.Context) page {
 		}
 		p.Accounts = append(p.Accounts, c)
 	}
-	p.Parts = append(p.Parts, requestsCard(state, now))
-	if journalOpen {
-		p.Parts = append(p.Parts, journalCard(stored, now))
+	if read.quota != nil {
+		p.Parts = append(p.Parts, requestsCard(read.quota, now))
+	}
+	if read.state != nil {
+		p.Parts = append(p.Parts, journalCard(read.state, now))
 	} else {
 		p.Parts = append(p.Parts, card{Title: "Journal", Status: "not readable", Tone: bad, Note: "See the log for why."})
 	}
@@ -243,30 +245,30 @@ func held(store string, ratio *float64) []fact {
 	return []fact{f}
 }
 
-func requestsCard(state collector.State, now time.Time) card {
+func requestsCard(quota *collector.QuotaState, now time.Time) card {
 	c := card{Title: "Spotify", Status: "within budget", Tone: good}
-	used := humanize.Comma(int64(state.BudgetUsed))
+	used := humanize.Comma(int64(quota.Used))
 	switch {
-	case state.RateLimitedUntil.After(now):
+	case quota.Until.After(now):
 		c.Status, c.Tone = "waiting", bad
 		c.Note = "Spotify asked for silence; nothing is sent before it is over."
-	case state.BudgetLimit > 0 && state.BudgetUsed >= state.BudgetLimit:
+	case quota.Limit > 0 && quota.Used >= quota.Limit:
 		c.Status, c.Tone = "budget used up", warning
 	}
-	if state.BudgetLimit > 0 {
-		used += " of " + humanize.Comma(int64(state.BudgetLimit))
+	if quota.Limit > 0 {
+		used += " of " + humanize.Comma(int64(quota.Limit))
 	}
 	c.Facts = []fact{{Name: "Requests in 24 hours", Text: used}}
-	if state.RateLimitedUntil.After(now) {
-		c.Facts = append(c.Facts, moment("Silent until", state.RateLimitedUntil, now))
+	if quota.Until.After(now) {
+		c.Facts = append(c.Facts, moment("Silent until", quota.Until, now))
 	}
-	if state.QuotaShared {
+	if quota.Shared {
 		c.Facts = append(c.Facts, fact{Name: "Quota", Text: "another program seems to use the same developer account", Tone: warning})
 	}
 	return c
 }
 
-func journalCard(state journal.State, now time.Time) card {
+func journalCard(state *journal.State, now time.Time) card {
 	c := card{Title: "Journal", Status: "open", Tone: good}
 	c.Facts = []fact{
 		{Name: "Plays", Text: humanize.Comma(state.Plays)},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -18,17 +19,20 @@ import (
 )
 
 // Options are where Metrics reads from. Its funcs are called at every scrape, by
-// several goroutines at once, and must return quickly; only Collector is
-// required.
+// several goroutines at once; only Collector is required. A scrape does not wait for
+// Quota and Journal for longer than journalWait; the others must return quickly.
 type Options struct {
 	// Collector returns the poller's state.
 	Collector func() collector.State
+	// Quota returns what may be asked of Spotify. It may read the journal. While it
+	// fails, its series are absent; nil: they always are.
+	Quota func(context.Context) (collector.QuotaState, error)
 	// Influx returns the InfluxDB writer's state; nil if none is configured.
 	Influx func() influx.State
 	// Snapshot returns the state of the publisher; nil if nothing is published.
 	Snapshot func() grafana.State
-	// Journal returns the journal's state. While it fails, the journal's series
-	// are absent.
+	// Journal returns the journal's state. While it fails or takes too long, the
+	// journal's series are absent.
 	Journal func(context.Context) (journal.State, error)
 	// Ready tells whether the journal is open, which is all that /-/ready asks.
 	Ready func() bool
@@ -62,7 +66,8 @@ type Metrics struct {
 	spotifyDuration *prometheus.HistogramVec // endpoint, code
 	influxDuration  *prometheus.HistogramVec // code
 
-	journalFailed atomic.Bool // the last call of Options.Journal failed, and it was logged
+	reading       singleflight.Group // of the journal: one at a time, however many ask
+	journalFailed atomic.Bool        // the last reading failed, and it was logged
 }
 
 // New returns Metrics with a registry of its own, to which Go's and the

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,9 +43,6 @@ var now = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 // richState has two accounts: alice listens and all is well, bob's login is over.
 func richState() collector.State {
 	return collector.State{
-		BudgetUsed:       612,
-		BudgetLimit:      1000,
-		RateLimitedUntil: now.Add(10 * time.Minute),
 		Accounts: []collector.AccountState{{
 			Account:             "alice",
 			Up:                  new(true),
@@ -84,6 +82,10 @@ func richState() collector.State {
 	}
 }
 
+func richQuota(context.Context) (collector.QuotaState, error) {
+	return collector.QuotaState{Used: 612, Limit: 1000, Until: now.Add(10 * time.Minute), Why: "rate_limited"}, nil
+}
+
 func richInflux() influx.State {
 	failures := map[influx.Reason]uint64{}
 	for _, reason := range influx.Reasons {
@@ -120,6 +122,7 @@ func richJournal(context.Context) (journal.State, error) {
 func options() prom.Options {
 	return prom.Options{
 		Collector:      richState,
+		Quota:          richQuota,
 		Influx:         richInflux,
 		Journal:        richJournal,
 		Snapshot:       richSnapshot,
@@ -388,8 +391,11 @@ func TestJournalThatFails(t *testing.T) {
 	m := prom.New(o)
 	for range 3 {
 		text := expose(t, m)
-		if strings.Contains(text, "spotify_journal_") || strings.Contains(text, "spotify_history_open_gaps") {
+		if strings.Count(text, "\nspotify_journal_") != 1 || strings.Contains(text, "spotify_history_open_gaps") {
 			t.Fatal("there are series of a journal that cannot be read")
+		}
+		if !strings.Contains(text, "\nspotify_journal_up 0\n") {
+			t.Fatal("it does not say that the journal cannot be read")
 		}
 		if !strings.Contains(text, "spotify_up{") {
 			t.Fatal("the other series are gone too")
@@ -401,6 +407,71 @@ func TestJournalThatFails(t *testing.T) {
 	broken = false
 	if !strings.Contains(expose(t, m), "spotify_journal_plays 114325\n") {
 		t.Error("the series do not come back")
+	}
+}
+
+// TestJournalThatHangs: a scrape answers within a second with what it has, and says that
+// the journal does not answer, for as long as that hangs. SQLite does not end a wait for
+// a lock with its context, nor does a disk that is gone.
+func TestJournalThatHangs(t *testing.T) {
+	for name, hang := range map[string]func(*prom.Options, func()){
+		"state": func(o *prom.Options, wait func()) {
+			o.Journal = func(ctx context.Context) (journal.State, error) { wait(); return richJournal(ctx) }
+		},
+		"quota": func(o *prom.Options, wait func()) {
+			o.Quota = func(ctx context.Context) (collector.QuotaState, error) { wait(); return richQuota(ctx) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				var asked atomic.Int32
+				goOn := make(chan struct{})
+				o := options()
+				o.Log = slog.New(slog.NewTextHandler(&log, nil))
+				hang(&o, func() { asked.Add(1); <-goOn })
+				m := prom.New(o)
+				for range 3 {
+					for _, path := range []string{"/metrics", "/"} {
+						began := time.Now()
+						answer := get(t, m.Handler(), path, "")
+						if took := time.Since(began); answer.Code != http.StatusOK || took > time.Second {
+							t.Errorf("%s: %d after %v", path, answer.Code, took)
+						}
+						text := answer.Body.String()
+						switch path {
+						case "/":
+							if !strings.Contains(text, "alice") || !strings.Contains(text, "not readable") {
+								t.Errorf("the page does not say what is wrong:\n%s", text)
+							}
+						case "/metrics":
+							for _, want := range []string{"\nspotify_journal_up 0\n", "\nspotify_up{account=\"alice\"} 1\n", "\nspotify_influx_up 1\n"} {
+								if !strings.Contains(text, want) {
+									t.Errorf("no %q", want)
+								}
+							}
+							for _, unknown := range []string{"\nspotify_journal_plays", "\nspotify_request_budget_used", "\nspotify_history_open_gaps"} {
+								if strings.Contains(text, unknown) {
+									t.Errorf("not known, but there: %s", unknown)
+								}
+							}
+						}
+					}
+				}
+				if n := asked.Load(); n != 1 {
+					t.Errorf("%d readings hang, one for each scrape", n)
+				}
+				if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "has not answered within") {
+					t.Errorf("logged %d times, want once:\n%s", lines, log.String())
+				}
+				close(goOn)
+				synctest.Wait()
+				text := expose(t, m)
+				if !strings.Contains(text, "\nspotify_journal_up 1\n") || !strings.Contains(text, "\nspotify_journal_plays 114325\n") || !strings.Contains(text, "\nspotify_request_budget_used 612\n") {
+					t.Error("the series do not come back")
+				}
+			})
+		})
 	}
 }
 
