@@ -2,9 +2,11 @@ package collector_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -150,6 +152,46 @@ func (l *listener) disturb(w *world, from time.Time, d time.Duration) {
 	}
 }
 
+// spoil lets the player show for a while, after which it may be looked at again, what it
+// showed before, as a ghost; and the list have rows that are null or there twice.
+// Its chances are its own: seeds stay what they were.
+func (w *world) spoil(r *rand.Rand, from time.Time, d time.Duration) {
+	if r.IntN(3) == 0 {
+		at := from.Add(time.Duration(r.Int64N(int64(d))))
+		w.freeze(at, at.Add(time.Duration(1+r.IntN(40))*time.Minute))
+	}
+	if r.IntN(2) == 0 {
+		return
+	}
+	tamper := w.tamper
+	w.tamper = func(endpoint string, response *http.Response) {
+		if tamper != nil {
+			tamper(endpoint, response)
+		}
+		if endpoint != spotifysim.EndpointRecentlyPlayed || response.StatusCode != http.StatusOK {
+			return
+		}
+		replace(w.t, response, func(body []byte) []byte {
+			var page struct {
+				Items []json.RawMessage `json:"items"`
+			}
+			if json.Unmarshal(body, &page) != nil || len(page.Items) == 0 {
+				return body // a fault has been there before
+			}
+			for range 1 + len(page.Items)/8 {
+				row := page.Items[r.IntN(len(page.Items))]
+				page.Items = slices.Insert(page.Items, r.IntN(len(page.Items)), row)
+			}
+			page.Items = slices.Insert(page.Items, r.IntN(len(page.Items)), json.RawMessage("null"))
+			spoiled, err := json.Marshal(page)
+			if err != nil {
+				w.t.Error(err)
+			}
+			return spoiled
+		})
+	}
+}
+
 // listened is how a listener was recorded.
 type listened struct {
 	plays    int // of 30 s and more that Spotify lists
@@ -166,6 +208,7 @@ func (w *world) record(seed uint64) listened {
 	begin := w.began.Add(10 * time.Minute)
 	l := &listener{Rand: rand.New(rand.NewPCG(seed, 0)), user: w.user, at: w.user.At(begin)}
 	l.disturb(w, begin, lasts)
+	w.spoil(rand.New(rand.NewPCG(seed, 1)), begin, lasts)
 	stops := make([]time.Duration, l.IntN(4), 4)
 	for i := range stops {
 		stops[i] = time.Duration(l.Int64N(int64(lasts)))
