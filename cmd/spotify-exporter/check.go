@@ -255,6 +255,19 @@ func (c *check) accounts(ctx context.Context, j *journal.Journal, lift bool) {
 	if quota != nil {
 		c.quota(ctx, quota)
 		c.plans(ctx, j, accounts)
+		c.listed(ctx, j, accounts)
+	}
+}
+
+// listed tells for whom Spotify's list has other times than it should.
+func (c *check) listed(ctx context.Context, j *journal.Journal, accounts []string) {
+	for _, alias := range accounts {
+		switch starts, err := j.ListsStarts(ctx, alias); {
+		case err != nil:
+			c.failed("played_at, "+alias, err.Error(), "")
+		case starts:
+			c.warning("played_at, "+alias, "Spotify lists the starts of plays, not their ends; they are read so", "nothing: run goes back by itself as soon as Spotify does")
+		}
 	}
 }
 

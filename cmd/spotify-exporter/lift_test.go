@@ -3,12 +3,15 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/clock"
+	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotifysim"
 )
 
@@ -48,5 +51,27 @@ func TestCheckLift(t *testing.T) {
 	found := findings(out)
 	if !strings.HasPrefix(found["Retry-After"], "warning: the wait until") || !strings.HasPrefix(found["Spotify, me"], "ok: answers") {
 		t.Errorf("with --lift:\n%s", out)
+	}
+}
+
+// TestCheckTellsOfListedStarts, and of nothing while the list has the ends of plays.
+func TestCheckTellsOfListedStarts(t *testing.T) {
+	sim := simulate(t, clock.New(time.Now(), 1), nil)
+	logIn(t, "me", sim.AddUser("me-id", "Me"))
+	out, _ := command(t, exitDone, "check")
+	if strings.Contains(out, "played_at") {
+		t.Errorf("while all is well:\n%s", out)
+	}
+	j, err := journal.Open(t.Context(), filepath.Join(os.Getenv("DATA_DIR"), "journal.db"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.SetListsStarts(t.Context(), "me", true); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = command(t, exitDone, "check")
+	if got := findings(out)["played_at, me"]; !strings.HasPrefix(got, "warning: Spotify lists the starts") {
+		t.Errorf("got:\n%s", out)
 	}
 }

@@ -126,6 +126,9 @@ func (m *Metrics) page(ctx context.Context) page {
 		if read.state != nil && read.state.OpenGaps[account.Account] > 0 {
 			c.Facts = append(c.Facts, fact{Name: "Open gaps", Text: humanize.Comma(read.state.OpenGaps[account.Account]), Tone: warning})
 		}
+		if account.ListsStarts {
+			c.Facts = append(c.Facts, fact{Name: "Spotify's list", Text: "has the starts of plays, and is read so", Tone: warning})
+		}
 		c.Facts = append(c.Facts, held("journal", account.HeldRatio)...)
 		if ratio, ok := sent.HeldRatio[account.Account]; ok {
 			c.Facts = append(c.Facts, held("InfluxDB", &ratio)...)
