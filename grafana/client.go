@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
 // Reason is why a snapshot was not published: a small closed set, for a label.
@@ -141,7 +143,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		_ = c.renewToken() // for the next try; if there is none this one stays
 	}
 	if resp.StatusCode/100 != 2 {
-		return c.answered(resp, answer)
+		return c.answered(resp, []byte(secret.Mask(string(answer), secret.OfRequest(req)...))) // it may repeat the request
 	}
 	if out == nil {
 		return nil

@@ -3,6 +3,7 @@ package grafana_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 	"github.com/spotify-exporter/spotify-exporter/grafana"
 	"github.com/spotify-exporter/spotify-exporter/grafana/grafanatest"
 )
@@ -108,6 +110,21 @@ func TestTokenFile(t *testing.T) {
 	keep(replacement)
 	fails("401") // and reads the file
 	h.publish(t)
+}
+
+// TestAServerThatRepeatsTheToken answers with the headers that it got, as proxies and debugging servers do.
+func TestAServerThatRepeatsTheToken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"message":"no access with Authorization: %s"}`, r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	h := newHarness(t, func(o *grafana.Options) { o.URL, o.Base = server.URL, http.DefaultTransport })
+	_, err := h.Publish(t.Context())
+	if err == nil || strings.Contains(err.Error(), h.token) || !strings.Contains(err.Error(), secret.Mark) {
+		t.Errorf("error %v", err)
+	}
 }
 
 // What is asked of the data sources is what the page would ask, with our delay.

@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"exporter/influxtest":           nil,
 	"exporter/promtest":             nil,
 	"exporter/prom":                 {"collector", "collector/journal", "exporter/influx", "grafana"},
-	"grafana":                       nil,
+	"grafana":                       {"collector/secret"},
 	"grafana/boards":                nil,
 	"grafana/grafanatest":           nil,
 	"cmd/spotify-exporter": {

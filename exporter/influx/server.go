@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
 // Reason is why InfluxDB did not take something: a small closed set, for a label.
@@ -106,6 +108,7 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, &Error{Reason: Network, Err: err}
 	}
+	secrets := secret.OfRequest(req) // a proxy or a debugging server may repeat them
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	// A page is from a proxy that wants a login, whatever its status.
 	if resp.StatusCode/100 == 2 && kind != "text/html" {
@@ -124,12 +127,12 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	failure := &Error{
 		Reason:     reasonOf(resp.StatusCode),
 		Status:     resp.StatusCode,
-		Message:    message(kind, body),
+		Message:    message(kind, body, secrets),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	switch {
 	case resp.StatusCode/100 == 3:
-		failure.Message = "redirect to " + withoutQuery(resp.Header.Get("Location"))
+		failure.Message = "redirect to " + secret.Mask(withoutQuery(resp.Header.Get("Location")), secrets...)
 	case failure.Message == "":
 		failure.Message = cmp.Or(http.StatusText(resp.StatusCode), "no words")
 	}
@@ -160,8 +163,8 @@ func reasonOf(status int) Reason {
 }
 
 // message is the server's words in a body: "message" of 2.x, "error" of 1.8, or
-// the body itself.
-func message(kind string, body []byte) string {
+// the body itself, without the secrets.
+func message(kind string, body []byte, secrets []string) string {
 	var words struct {
 		Message string `json:"message"`
 		Error   string `json:"error"`
@@ -170,7 +173,7 @@ func message(kind string, body []byte) string {
 	if kind == "application/json" && json.Unmarshal(body, &words) == nil {
 		text = cmp.Or(words.Message, words.Error, text)
 	}
-	return strings.Join(strings.Fields(clean(text, 512)), " ")
+	return strings.Join(strings.Fields(clean(secret.Mask(text, secrets...), 512)), " ")
 }
 
 // retryAfter reads the header's two forms, seconds and date (RFC 9110, 10.2.3), up to maxRetryAfter. What is neither, or

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
+	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 )
 
@@ -191,6 +192,27 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestServersThatRepeatTheToken have what they were sent in their answer, as proxies and debugging servers do.
+func TestServersThatRepeatTheToken(t *testing.T) {
+	for name, header := range map[string]string{"text/plain": "", "text/html": "<pre>", "application/json": `{"code":"unauthorized","message":"`} {
+		for _, status := range []int{400, 401, 403, 407, 500} {
+			inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+				m := &memory{fault: func(req *http.Request, _ string) (*http.Response, error) {
+					said := header + "Authorization: " + req.Header.Get("Authorization")
+					if name == "application/json" {
+						said += `"}`
+					}
+					return answer(req, status, http.Header{"Content-Type": {name}}, said), nil
+				}}
+				_, err := inMemory(t, m, j).Step(t.Context())
+				if err == nil || strings.Contains(err.Error(), "secret-token") || !strings.Contains(err.Error(), secret.Mark) {
+					t.Errorf("%s, %d: %v", name, status, err)
+				}
+			})
+		}
 	}
 }
 
