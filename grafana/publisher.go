@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +34,9 @@ type Options struct {
 	// Delay is how much of the last hours is left out (SNAPSHOT_DELAY), Interval how
 	// often Run publishes; 0: never.
 	Delay, Interval time.Duration
+	// Force publishes although Grafana lacks a security fix, for which it is refused
+	// otherwise.
+	Force bool
 	// Dir is the folder for the keys, which has to be there.
 	Dir string
 	// Location is where days begin on a board that has no time zone.
@@ -167,13 +169,6 @@ func (d *Draft) JSON() ([]byte, error) {
 
 // Draft reads the board and computes its snapshot, and changes nothing.
 func (p *Publisher) Draft(ctx context.Context) (*Draft, error) {
-	version, err := p.client.version(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := supported(version); err != nil {
-		return nil, err
-	}
 	board, err := p.client.board(ctx, p.options.Dashboard)
 	if err != nil {
 		return nil, err
@@ -229,25 +224,6 @@ func summary(p *panel) PanelSummary {
 	return s
 }
 
-// supported tells whether a version of Grafana, "" if it hides it, has the fix of
-// CVE-2026-28380, without which every editor can delete any snapshot.
-func supported(version string) error {
-	var number [3]int
-	core, _, _ := strings.Cut(version, "-")
-	core, _, _ = strings.Cut(core, "+")
-	parts := strings.Split(core, ".")
-	for i := range min(len(parts), 3) {
-		number[i], _ = strconv.Atoi(parts[i])
-	}
-	fixed := number[0] > 13 ||
-		number[0] == 13 && (number[1] > 0 || number[2] >= 1) ||
-		number[0] == 12 && number[1] == 4 && number[2] >= 3
-	if version == "" || fixed {
-		return nil
-	}
-	return failure(TooOld, "this is Grafana %s, in which every editor can delete any snapshot (CVE-2026-28380): update it to 12.4.3, to 13.0.1 or newer", version)
-}
-
 const (
 	// postTimeout is how long it may take, stopping the program included, until
 	// visitors get something again.
@@ -271,6 +247,13 @@ func (p *Publisher) Publish(ctx context.Context) (*Published, error) {
 	defer unlock()
 	k, err := loadKeys(p.options.Dir)
 	if err != nil {
+		return nil, err
+	}
+	version, err := p.client.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.safe(version); err != nil {
 		return nil, err
 	}
 	if err := p.resume(ctx, k); err != nil {
@@ -498,7 +481,7 @@ func (p *Publisher) Check(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := supported(version); err != nil {
+	if err := p.safe(version); err != nil {
 		return "", err
 	}
 	board, err := p.client.board(ctx, p.options.Dashboard)

@@ -1,10 +1,12 @@
 package grafana_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -227,14 +229,47 @@ func TestWhoseListening(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	for version, fine := range map[string]bool{
-		"": true, "13.0.1": true, "13.2.3": true, "14.0.0-pre": true, "12.4.3": true, "12.4.3+security-01": true,
-		"13.0.0": false, "12.4.2": false, "12.3.9": false, "11.6.14": false, "9.5.21": false,
+		"": true, // hidden
+		// The fix, and what came after it in the same line.
+		"11.6.14": true, "11.6.15": true, "12.2.8": true, "12.2.9": true, "12.2.10": true, "12.3.6": true, "12.3.7": true,
+		"12.4.3": true, "12.4.4": true, "13.0.1": true, "13.0.2": true, "13.1.0": true, "13.2.3": true, "14.0.0": true, "v13.0.1": true,
+		// Builds of these, and pre-releases of newer ones.
+		"12.2.8+security-01": true, "12.2.8-security-01": true, "12.4.3+security-02": true, "11.6.14+security-01": true,
+		"13.0.2-pre": true, "13.1.0-beta1": true, "14.0.0-pre": true, "13.1.0-89123456789.patch4": true, "13.1.0-17592837465.patch4-17592839001": true,
+
+		"11.6.13": false, "12.2.7": false, "12.3.5": false, "12.4.2": false, "13.0.0": false, "9.5.21": false, "10.4.99": false,
+		"11.5.99": false, "12.0.99": false, "12.1.99": false, // lines without the fix
+		"12.2.7+security-09": false, "12.2.7-security-09": false, "13.0.0+security-01": false,
+		"12.2.8-beta1": false, "13.0.1-pre": false, "12.4.0-85518.patch7-85777": false, "12.4.3-rc1+security-01": false, // before the fix, maybe
+		"main": false, "12": false, "12.x": false, "13.0.1.2": false, "-1.0.0": false,
 	} {
 		h := newHarness(t, nil)
 		h.server.Version = version
 		if _, err := h.Publish(t.Context()); (err == nil) != fine {
 			t.Errorf("Grafana %q: %v", version, err)
 		}
+	}
+}
+
+// TestForce publishes although Grafana lacks a fix, with the risk told, and a draft, which
+// nobody can delete, is made there without it.
+func TestForce(t *testing.T) {
+	const version = "12.3.5"
+	h := newHarness(t, nil)
+	h.server.Version = version
+	h.refused(t, grafana.TooOld, "every editor of this Grafana can delete any snapshot (CVE-2026-28380)", "12.3.6", "snapshot --force")
+	if _, err := h.Draft(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var log bytes.Buffer
+	h = newHarness(t, func(o *grafana.Options) {
+		o.Force = true
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	h.server.Version = version
+	h.publish(t)
+	if !strings.Contains(log.String(), "every editor of this Grafana can delete any snapshot (CVE-2026-28380)") || !strings.Contains(log.String(), version) {
+		t.Errorf("the risk is not told: %s", log.String())
 	}
 }
 

@@ -126,7 +126,7 @@ func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 		Recorded:      d.tellRecorded,
 	})}
 	if d.config.SnapshotInterval > 0 {
-		if p.snapshot, err = d.config.newSnapshot(j, d.log.With("component", "snapshot")); err != nil {
+		if p.snapshot, err = d.config.newSnapshot(j, false, d.log.With("component", "snapshot")); err != nil {
 			return nil, err
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 type snapshotCommand struct {
 	DryRun     bool   `help:"Publish nothing: show what would be, and the rules of what may be."`
+	Force      bool   `help:"Publish although Grafana lacks a security fix, without which every editor there can delete the snapshot."`
 	Out        string `placeholder:"FILE" help:"Where --dry-run writes what would be sent, for reading; - for standard output."`
 	PrintURL   bool   `name:"print-url" help:"Print the link of the snapshot, which never changes, and do nothing else."`
 	PrintEmbed bool   `help:"Print a link without Grafana's frame, and an iframe for a website, and do nothing else."`
@@ -53,7 +54,7 @@ func (c *snapshotCommand) Run(ctx context.Context, p *program) error {
 	if j != nil {
 		defer j.Close()
 	}
-	publisher, err := config.newSnapshot(j, p.newLogger(config.LogLevel, config.LogFormat))
+	publisher, err := config.newSnapshot(j, c.Force, p.newLogger(config.LogLevel, config.LogFormat))
 	if err != nil {
 		return err
 	}
@@ -139,8 +140,8 @@ func (c *snapshotCommand) dryRun(ctx context.Context, p *program, publisher *gra
 }
 
 // newSnapshot returns the publisher. j tells it the names of devices, and may be
-// nil: then none are known.
-func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Publisher, error) {
+// nil: then none are known. force publishes although Grafana lacks a security fix.
+func (c *config) newSnapshot(j *journal.Journal, force bool, log *slog.Logger) (*grafana.Publisher, error) {
 	return grafana.New(grafana.Options{
 		URL:       c.GrafanaURL,
 		PublicURL: c.GrafanaPublicURL,
@@ -150,6 +151,7 @@ func (c *config) newSnapshot(j *journal.Journal, log *slog.Logger) (*grafana.Pub
 		Account:   c.SnapshotAccount,
 		Delay:     c.SnapshotDelay,
 		Interval:  c.SnapshotInterval,
+		Force:     force,
 		Dir:       c.DataDir,
 		Location:  c.Zones.of(""),
 		Private:   func(ctx context.Context) (grafana.Private, error) { return c.private(ctx, j) },
@@ -191,7 +193,7 @@ func (c *check) snapshot(ctx context.Context, j *journal.Journal) {
 		c.warning(subject, "none is published", errNoGrafanaToken.Error())
 		return
 	}
-	publisher, err := c.config.newSnapshot(j, slog.New(slog.DiscardHandler))
+	publisher, err := c.config.newSnapshot(j, false, slog.New(slog.DiscardHandler))
 	if err != nil {
 		c.failed(subject, err.Error(), "")
 		return
