@@ -288,7 +288,7 @@ func checkEntry(name string, entry *zip.File) error {
 }
 
 func tooLarge(size uint64) error {
-	return fmt.Errorf("has %d bytes, and at most %d are read: Spotify's files have 13 MB, take the original or cut it in pieces", size, maxFile)
+	return fmt.Errorf("has %d bytes, and at most %d are read: Spotify's files have 13 MB, take the original or cut it in pieces", size, uint64(maxFile))
 }
 
 // addFile learns the format of a file from its first row and adds it.

@@ -29,9 +29,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// machines are the platforms that TestRelease builds for. For linux/arm/v7, which make release builds as well, everything
-// would have to be compiled a third time.
-var machines = map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64}
+// machines are the platforms of a release.
+var machines = map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64, "linux/arm/v7": elf.EM_ARM}
 
 // An entry is a file or folder in an archive.
 type entry struct {
@@ -84,7 +83,7 @@ func TestRelease(t *testing.T) {
 
 	version := filepath.Base(dir)
 	files := make(map[string][]byte)
-	for _, name := range []string{"linux_amd64.tar.gz", "linux_arm64.tar.gz", "image.tar"} {
+	for _, name := range []string{"linux_amd64.tar.gz", "linux_arm64.tar.gz", "linux_armv7.tar.gz", "image.tar"} {
 		name = "spotify-exporter_" + version + "_" + name
 		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -110,7 +109,7 @@ func TestRelease(t *testing.T) {
 			program := layer["usr/bin/spotify-exporter"].content
 			checkProgram(t, program, version, machines[platform], strings.HasSuffix(platform, "/"+runtime.GOARCH))
 			checkLicenses(t, program, layer)
-			folder := "spotify-exporter_" + version + "_" + strings.ReplaceAll(platform, "/", "_")
+			folder := "spotify-exporter_" + version + "_linux_" + strings.ReplaceAll(strings.TrimPrefix(platform, "linux/"), "/", "")
 			compressed, err := gzip.NewReader(bytes.NewReader(files[folder+".tar.gz"]))
 			if err != nil {
 				t.Fatal(err)
