@@ -111,11 +111,11 @@ func (b *backup) toFile(ctx context.Context, j *journal.Journal, c *config, path
 	if err := free(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".spotify-exporter-backup-*")
+	dir, remove, err := spool(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	file, err := os.OpenFile(filepath.Join(dir, "backup.tar"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -140,14 +140,14 @@ func (b *backup) toFile(ctx context.Context, j *journal.Journal, c *config, path
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
-// toStream writes a backup to out. The copy of the journal waits in the system's
-// folder for such files.
+// toStream writes a backup to out. The copy of the journal waits in the data
+// directory.
 func (b *backup) toStream(ctx context.Context, j *journal.Journal, c *config, out io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "spotify-exporter-")
+	dir, remove, err := c.spool()
 	if err != nil {
-		return fmt.Errorf("make a copy of the journal (TMPDIR says where): %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	return b.write(ctx, j, c, dir, out)
 }
 

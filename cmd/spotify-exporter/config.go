@@ -205,6 +205,11 @@ func (c *config) makeDataDir() error {
 	if err == nil {
 		err = tryWriting(c.DataDir)
 	}
+	return c.cannotWrite(err)
+}
+
+// cannotWrite says what to do about an error of writing to the data directory; nil if there is none.
+func (c *config) cannotWrite(err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +76,7 @@ func (c *importCommand) check() error {
 
 // add imports the files.
 func (c *importCommand) add(ctx context.Context, p *program, config *config) (err error) {
-	export, err := history.Open(ctx, c.Files, p.stdin, history.Options{})
+	export, err := c.open(ctx, p, config)
 	if err != nil {
 		return err
 	}
@@ -129,9 +130,25 @@ func (c *importCommand) add(ctx context.Context, p *program, config *config) (er
 	return p.deliver(ctx, config, j)
 }
 
+// open opens the files. Standard input is kept in the data directory meanwhile, in a file that has lost its name when
+// this returns.
+func (c *importCommand) open(ctx context.Context, p *program, config *config) (*history.Export, error) {
+	var options history.Options
+	if !slices.Contains(c.Files, "-") {
+		return history.Open(ctx, c.Files, p.stdin, options)
+	}
+	dir, remove, err := config.spool()
+	if err != nil {
+		return nil, err
+	}
+	options.TempDir = dir
+	export, err := history.Open(ctx, c.Files, p.stdin, options)
+	return export, errors.Join(err, remove())
+}
+
 // openJournal opens the journal that is imported into, and makes it if there is
-// none. For a dry run it is a copy, in the system's folder for such files, that
-// is gone when done is called.
+// none. For a dry run it is a copy, in the data directory, that is gone when done is
+// called.
 func (c *importCommand) openJournal(ctx context.Context, p *program, config *config) (j *journal.Journal, done func() error, err error) {
 	if !c.DryRun {
 		if err := config.makeDataDir(); err != nil {
@@ -142,14 +159,17 @@ func (c *importCommand) openJournal(ctx context.Context, p *program, config *con
 		}
 		return j, j.Close, nil
 	}
-	dir, err := os.MkdirTemp("", "spotify-exporter-")
+	if _, err := os.Stat(config.DataDir); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(p.stderr, "DATA_DIR: %s is not there yet, so there is no journal to compare with.\n", config.DataDir)
+	}
+	dir, remove, err := config.spool()
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a copy of the journal (TMPDIR says where): %w", err)
+		return nil, nil, err
 	}
 	if j, err = p.copiedJournal(ctx, config, dir); err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, errors.Join(err, remove())
 	}
-	return j, func() error { return errors.Join(j.Close(), os.RemoveAll(dir)) }, nil
+	return j, func() error { return errors.Join(j.Close(), remove()) }, nil
 }
 
 // copiedJournal opens a copy of the journal in dir, or an empty one if there is

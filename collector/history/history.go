@@ -84,8 +84,8 @@ type Row struct {
 
 // Options are the settings of Open.
 type Options struct {
-	// TempDir is where standard input is kept while it is read, in a file without
-	// a name. "" is the system's folder for such files.
+	// TempDir is where standard input is kept while it is read, in a file of mode
+	// 0600 that loses its name at once. It is needed for standard input only.
 	TempDir string
 }
 

@@ -467,7 +467,7 @@ func spool(ctx context.Context, stdin io.Reader, dir string) (*os.File, error) {
 	}
 	f, err := os.CreateTemp(dir, "spotify-exporter-")
 	if err != nil {
-		return nil, fmt.Errorf("make a temporary file (TMPDIR says where): %w", err)
+		return nil, fmt.Errorf("keep it in a file meanwhile: %w", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		f.Close()
@@ -488,7 +488,7 @@ func spool(ctx context.Context, stdin io.Reader, dir string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("keep it in a temporary file (TMPDIR says where): %w", err)
+		return nil, fmt.Errorf("keep it in a file meanwhile: %w", err)
 	}
 	return f, nil
 }
