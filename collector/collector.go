@@ -50,6 +50,7 @@ type Collector struct {
 
 	mu      sync.Mutex
 	pollers map[string]*poller
+	failed  map[string]error // why there is none yet for an account
 }
 
 // New returns a Collector that does nothing until Run.
@@ -57,7 +58,7 @@ func New(options Options) *Collector {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{options: options, log: options.Log, calling: make(chan struct{}, 1), pollers: map[string]*poller{}}
+	return &Collector{options: options, log: options.Log, calling: make(chan struct{}, 1), pollers: map[string]*poller{}, failed: map[string]error{}}
 }
 
 // Run polls until ctx ends, and returns nil then. It starts without any account
@@ -114,14 +115,16 @@ func (c *Collector) add(ctx context.Context) ([]*poller, error) {
 			continue
 		}
 		p, err := newPoller(ctx, c, alias)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("account %s: %w", alias, err))
-			continue
-		}
 		c.mu.Lock()
-		c.pollers[alias] = p
+		if err == nil {
+			c.pollers[alias] = p
+			delete(c.failed, alias)
+			added = append(added, p)
+		} else {
+			c.failed[alias] = err
+			errs = append(errs, fmt.Errorf("account %s: %w", alias, err))
+		}
 		c.mu.Unlock()
-		added = append(added, p)
 	}
 	return added, errors.Join(errs...)
 }

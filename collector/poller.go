@@ -85,13 +85,7 @@ type duty struct {
 
 func newPoller(ctx context.Context, c *Collector, alias string) (*poller, error) {
 	p := &poller{Collector: c, alias: alias, api: c.options.App.Account(c.options.Tokens, alias), log: c.log.With("account", alias), profile: unknownProfile()}
-	p.state = AccountState{Account: alias, Failures: map[spotify.Reason]uint64{}, Recorded: map[journal.Witness]uint64{}}
-	for _, reason := range Reasons() {
-		p.state.Failures[reason] = 0
-	}
-	for _, w := range journal.Witnesses {
-		p.state.Recorded[w] = 0
-	}
+	p.state = newAccountState(alias)
 	for play, err := range c.options.Journal.Plays(ctx, journal.Filter{Account: alias, To: c.options.Clock.Now().Add(aheadOfUs), Limit: 1}) {
 		if err != nil {
 			return nil, err

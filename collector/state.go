@@ -48,6 +48,18 @@ type AccountState struct {
 	Playback *Playback
 }
 
+// newAccountState returns the state of an account that was never polled.
+func newAccountState(alias string) AccountState {
+	s := AccountState{Account: alias, Failures: map[spotify.Reason]uint64{}, Recorded: map[journal.Witness]uint64{}}
+	for _, reason := range Reasons() {
+		s.Failures[reason] = 0
+	}
+	for _, w := range journal.Witnesses {
+		s.Recorded[w] = 0
+	}
+	return s
+}
+
 // FailingFor is why the account's last poll failed, or would have if it had been
 // made before the end of a Retry-After; "" if it worked.
 func (s *AccountState) FailingFor() spotify.Reason {

@@ -48,6 +48,7 @@ type Options struct {
 type Journal struct {
 	path      string
 	options   Options
+	files     files // that SQLite has open
 	db        *sql.DB
 	writer    *sql.Conn            // of db, the only one that writes
 	writing   chan struct{}        // held while writer is in use
@@ -87,7 +88,7 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if options.Confirmation == 0 {
 		options.Confirmation = 15 * time.Minute
 	}
-	if err := checkLog(path); err != nil {
+	if err := checkLost(path); err != nil {
 		return nil, err
 	}
 	// SQLite gives its -wal and -shm files the mode of the database.
@@ -98,7 +99,8 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	if err := file.Close(); err != nil {
+	opened, err := file.Stat()
+	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	if err := inspect(ctx, path); err != nil {
@@ -114,22 +116,34 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if err := j.migrate(ctx); err != nil {
 		return nil, errors.Join(explainSQLite(path, err), j.Close())
 	}
+	// SQLite keeps the files open, but does not tell which ones they are.
+	if j.files, err = look(path); err == nil && !os.SameFile(opened, j.files[0]) {
+		err = fmt.Errorf("journal %s: %w: try again", path, ErrReplaced)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
 	return j, nil
 }
 
-// ErrLostJournal is returned by Open for a log whose journal is not there: SQLite would begin a new one over it.
-var ErrLostJournal = errors.New("the log of a journal is there without its journal")
+// ErrLostJournal is returned by Open for a journal that is not there although it should be: a process runs on it, or its
+// log is there, over which SQLite would begin a new one.
+var ErrLostJournal = errors.New("the file of the journal is not there")
 
-// checkLog is ErrLostJournal, or nil.
-func checkLog(path string) error {
+// checkLost is ErrLostJournal, or nil.
+func checkLost(path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if busy, err := running(path); err == nil && busy {
+		return fmt.Errorf("%s: %w, and a spotify-exporter run or restore is using it: run notices within a minute that its file was removed, and keeps all that was in it; try again then",
+			path, ErrLostJournal)
 	}
 	if info, err := os.Lstat(path + logSuffix); err != nil || info.Size() == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %w, and its newest plays are in it: put %s back beside it; if that is lost, move the log away, and restore a backup or start anew",
-		path+logSuffix, ErrLostJournal, filepath.Base(path))
+	return fmt.Errorf("%s: %w, and its newest plays are in the log %s: put %s back beside it; if that is lost, move the log away, and restore a backup or start anew",
+		path, ErrLostJournal, path+logSuffix, filepath.Base(path))
 }
 
 // inspect refuses a file that is not ours to write. It only reads: the mode of the

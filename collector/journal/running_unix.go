@@ -12,8 +12,10 @@ import (
 
 // Running tells whether a process, another one or this one, holds the lock of the
 // journal.
-func (j *Journal) Running() (bool, error) {
-	file, err := os.Open(j.path + ".lock")
+func (j *Journal) Running() (bool, error) { return running(j.path) }
+
+func running(journal string) (bool, error) {
+	file, err := os.Open(lockPath(journal))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
