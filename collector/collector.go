@@ -58,7 +58,7 @@ func New(options Options) *Collector {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{options: options, log: options.Log, calling: make(chan struct{}, 1), pollers: map[string]*poller{}, failed: map[string]error{}}
+	return &Collector{options: options, log: options.Log, calling: make(chan struct{}, 1), pollers: map[string]*poller{}}
 }
 
 // Run polls until ctx ends, and returns nil then. It starts without any account
@@ -107,6 +107,7 @@ func (c *Collector) add(ctx context.Context) ([]*poller, error) {
 		aliases, errs = found, append(errs, err)
 	}
 	var added []*poller
+	failed := map[string]error{}
 	for _, alias := range aliases {
 		c.mu.Lock()
 		known := c.pollers[alias] != nil
@@ -115,17 +116,19 @@ func (c *Collector) add(ctx context.Context) ([]*poller, error) {
 			continue
 		}
 		p, err := newPoller(ctx, c, alias)
-		c.mu.Lock()
-		if err == nil {
-			c.pollers[alias] = p
-			delete(c.failed, alias)
-			added = append(added, p)
-		} else {
-			c.failed[alias] = err
+		if err != nil {
+			failed[alias] = err
 			errs = append(errs, fmt.Errorf("account %s: %w", alias, err))
+			continue
 		}
+		c.mu.Lock()
+		c.pollers[alias] = p
 		c.mu.Unlock()
+		added = append(added, p)
 	}
+	c.mu.Lock()
+	c.failed = failed
+	c.mu.Unlock()
 	return added, errors.Join(errs...)
 }
 
@@ -156,9 +159,14 @@ func (c *Collector) zone(alias string) *time.Location {
 func (c *Collector) State() State {
 	now := c.options.Clock.Now()
 	c.mu.Lock()
-	pollers := slices.Collect(maps.Values(c.pollers))
+	pollers, failed := slices.Collect(maps.Values(c.pollers)), c.failed
 	c.mu.Unlock()
 	var s State
+	for alias, err := range failed {
+		account := newAccountState(alias)
+		account.Up, account.LastFailure = new(false), err
+		s.Accounts = append(s.Accounts, account)
+	}
 	for _, p := range pollers {
 		s.Accounts = append(s.Accounts, p.snapshot(now))
 	}

@@ -619,6 +619,27 @@ func TestNobody(t *testing.T) {
 	})
 }
 
+// TestJournalFailsAtStart: an account of which the journal cannot be read is there all the
+// same, failing, until it can be.
+func TestJournalFailsAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		j := w.open()
+		w.sql("ALTER TABLE play RENAME TO lost")
+		c := w.start(j, collector.Options{})
+		time.Sleep(time.Minute)
+		a := c.account(t, "me")
+		if a.Up == nil || *a.Up || a.FailingFor() != "journal" || len(a.Failures) != len(collector.Reasons()) {
+			t.Errorf("while it cannot be read: %+v", a)
+		}
+		w.sql("ALTER TABLE lost RENAME TO play")
+		time.Sleep(time.Minute)
+		if a := c.account(t, "me"); a.Up == nil || !*a.Up || len(c.State().Accounts) != 1 {
+			t.Errorf("afterwards: %+v", c.State().Accounts)
+		}
+	})
+}
+
 // TestJournalFails: what cannot be stored is a failure of its own kind, and what
 // plays is not forgotten.
 func TestJournalFails(t *testing.T) {
