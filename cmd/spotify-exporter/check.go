@@ -191,6 +191,7 @@ func (c *check) journal(ctx context.Context) (*journal.Journal, error) {
 		return nil, j.Close()
 	}
 	c.ok("journal", fmt.Sprintf("%s plays, %s", humanize.Comma(state.Plays), humanize.IBytes(uint64(state.SizeBytes))))
+	c.integrity(ctx, j)
 	if state.DiskFreeBytes < fewBytes {
 		c.warning("journal", humanize.IBytes(uint64(state.DiskFreeBytes))+" are free on its disk", "make room")
 	}
@@ -203,6 +204,21 @@ func (c *check) journal(ctx context.Context) (*journal.Journal, error) {
 		}
 	}
 	return j, nil
+}
+
+// integrity reads the whole journal.
+func (c *check) integrity(ctx context.Context, j *journal.Journal) {
+	ctx, cancel := context.WithTimeout(ctx, integrityTime)
+	defer cancel()
+	switch err := j.Integrity(ctx); {
+	case errors.Is(err, journal.ErrNotAJournal):
+		c.failed("journal", err.Error(), "keep a copy of the file, and restore the last backup: see SpotifyJournalDamaged in deploy/runbooks.md")
+	case err != nil:
+		c.warning("journal", "it is not known whether it is damaged: "+err.Error(), "")
+	}
+	for _, path := range c.config.rescued() {
+		c.warning("journal", "its files were removed or replaced while run was using it: see "+path, "find out what did that, and remove that file when you do not need it: see SpotifyJournalRescued in deploy/runbooks.md")
+	}
 }
 
 // existingParent returns the nearest folder above path that is there.

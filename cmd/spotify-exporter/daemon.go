@@ -43,6 +43,7 @@ type daemon struct {
 type parts struct {
 	journal   *journal.Journal
 	quota     *collector.Quota
+	guard     *guard
 	collector *collector.Collector
 	influx    *influx.Exporter   // nil: the journal is the only store
 	snapshot  *grafana.Publisher // nil: nothing is published
@@ -78,13 +79,15 @@ func (d *daemon) run(ctx context.Context, web *prom.Server, ready func(*parts)) 
 		}
 		return nil
 	})
+	tasks.Go(func() error { return opened.guard.watchPlace(ctx) })
+	tasks.Go(func() error { opened.guard.watchIntegrity(ctx); return nil })
 	if opened.influx != nil {
 		tasks.Go(func() error { return opened.influx.Run(ctx) })
 	}
 	if opened.snapshot != nil {
 		tasks.Go(func() error { return opened.snapshot.Run(ctx) }) // which ends with ctx, whatever fails
 	}
-	return errors.Join(tasks.Wait(), opened.journal.Close())
+	return errors.Join(tasks.Wait(), opened.guard.end(), opened.journal.Close())
 }
 
 // open opens the journal for this process alone, and makes what needs it.
@@ -113,7 +116,7 @@ func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{journal: j, quota: quota, collector: collector.New(collector.Options{
+	p := &parts{journal: j, guard: newGuard(d.config, j, d.clock, d.log.With("component", "journal")), quota: quota, collector: collector.New(collector.Options{
 		Journal:       j,
 		App:           app,
 		Tokens:        d.config.tokens(),
@@ -153,7 +156,13 @@ func (d *daemon) newMetrics() *prom.Metrics {
 			}
 			return collector.QuotaState{}, errNotOpen
 		},
-		Journal:        d.journalState,
+		Journal: d.journalState,
+		JournalFiles: func() *prom.JournalFiles {
+			if p := d.parts.Load(); p != nil {
+				return new(p.guard.State())
+			}
+			return nil
+		},
 		Ready:          func() bool { return d.parts.Load() != nil },
 		Warnings:       d.warnings,
 		Hosts:          d.config.WebHosts,

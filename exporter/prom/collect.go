@@ -45,6 +45,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	if read.state != nil {
 		f.collectJournal(ch, state.Accounts, read.state)
 	}
+	if m.options.JournalFiles != nil {
+		if files := m.options.JournalFiles(); files != nil {
+			f.collectJournalFiles(ch, files)
+		}
+	}
 	if m.options.Influx != nil {
 		f.collectInflux(ch, m.options.Influx())
 	}

@@ -53,6 +53,8 @@ type families struct {
 	influxUp, influxLastSuccess, written, deleted, influxRejected, retries           family
 	writeFailures, bucketWarning                                                     family
 
+	journalInPlace, journalRescued, journalIntact family
+
 	alertingUp family
 
 	snapshotLastSuccess, snapshotDuration, snapshotSize, snapshotPanels, snapshotFailures family
@@ -141,6 +143,13 @@ func newFamilies() families {
 		"Size of the journal's files.")
 	f.diskFree = gauge("spotify_journal_disk_free_bytes",
 		"Space that is left on the journal's disk.")
+
+	f.journalInPlace = gauge("spotify_journal_in_place",
+		"Whether the journal's files are those that the exporter has open. 0: they were removed or replaced, and what they held could not be written anywhere else yet.")
+	f.journalRescued = gauge("spotify_journal_rescued",
+		"Copies in DATA_DIR, and notes, of journals whose files were removed or replaced while they were in use; they wait for somebody to look at them.")
+	f.journalIntact = gauge("spotify_journal_intact",
+		"Whether the journal was sound when it was last read as a whole, which is at the start and daily; absent before.")
 
 	f.influxUp = gauge("spotify_influx_up",
 		"Whether InfluxDB answered the last request as it should; absent before the first one. With nothing to write, it is asked every minute.")

@@ -138,11 +138,14 @@ func (m *Metrics) page(ctx context.Context) page {
 	if read.quota != nil {
 		p.Parts = append(p.Parts, requestsCard(read.quota, now))
 	}
+	kept := card{Title: "Journal", Status: "not readable", Tone: bad, Note: "See the log for why."}
 	if read.state != nil {
-		p.Parts = append(p.Parts, journalCard(read.state, now))
-	} else {
-		p.Parts = append(p.Parts, card{Title: "Journal", Status: "not readable", Tone: bad, Note: "See the log for why."})
+		kept = journalCard(read.state, now)
 	}
+	if m.options.JournalFiles != nil {
+		kept = kept.withFiles(m.options.JournalFiles(), now)
+	}
+	p.Parts = append(p.Parts, kept)
 	if m.options.Influx != nil {
 		p.Parts = append(p.Parts, influxCard(sent, now))
 	} else {

@@ -34,6 +34,9 @@ type Options struct {
 	// Journal returns the journal's state. While it fails or takes too long, the
 	// journal's series are absent.
 	Journal func(context.Context) (journal.State, error)
+	// JournalFiles returns what is known of the journal's files, nil while it is not
+	// open; nil if nobody looks after them.
+	JournalFiles func() *JournalFiles
 	// Ready tells whether the journal is open, which is all that /-/ready asks.
 	Ready func() bool
 	// Alerting tells whether somebody would be told of a failure, nil while that is

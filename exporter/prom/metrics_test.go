@@ -121,10 +121,13 @@ func richJournal(context.Context) (journal.State, error) {
 
 func options() prom.Options {
 	return prom.Options{
-		Collector:      richState,
-		Quota:          richQuota,
-		Influx:         richInflux,
-		Journal:        richJournal,
+		Collector: richState,
+		Quota:     richQuota,
+		Influx:    richInflux,
+		Journal:   richJournal,
+		JournalFiles: func() *prom.JournalFiles {
+			return &prom.JournalFiles{InPlace: true, Intact: new(true), CheckedAt: now.Add(-5 * time.Hour)}
+		},
 		Snapshot:       richSnapshot,
 		Alerting:       func() *bool { return new(true) },
 		Now:            func() time.Time { return now },
@@ -379,6 +382,7 @@ func TestJournalThatFails(t *testing.T) {
 	broken := true
 	o := options()
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	o.JournalFiles = nil
 	o.Journal = func(ctx context.Context) (journal.State, error) {
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("a scrape may wait for the journal for ever")
