@@ -304,6 +304,7 @@ func TestUnknownIsAbsent(t *testing.T) {
 	o.Influx = func() influx.State { return influx.State{} }
 	o.Snapshot = func() grafana.State { return grafana.State{} }
 	o.Alerting = func() *bool { return nil }
+	o.Quota = func(context.Context) (collector.QuotaState, error) { return collector.QuotaState{}, nil }
 	o.Journal = func(context.Context) (journal.State, error) { return journal.State{}, nil }
 	text := expose(t, prom.New(o))
 	for line := range strings.Lines(text) {
