@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -11,12 +13,12 @@ import (
 // The export of another person of the household, imported into the wrong account,
 // would be a mess to clear away. So before anything is written, plays that the
 // account has are looked for in the export. An own export has nearly all of those
-// on the days that it is about; a stranger's has those that two people have
-// happened to play at the same time. The export does say whose it is, but that is
+// between the first and the last row of one of its files; a stranger's has those that
+// two people have happened to play at the same time. The export does say whose it is, but that is
 // one of the things that are never read out of it.
 const (
 	strangerSample = 1_000            // plays of the account that are looked for
-	strangerEnough = 20               // fewer of them on the export's days prove nothing
+	strangerEnough = 20               // fewer of them in the time of the export prove nothing
 	strangerShare  = 10               // an own export has one of so many at least
 	strangerApart  = 10 * time.Minute // between two ends of one play, the minutes of the account data and paused plays included
 )
@@ -40,9 +42,8 @@ func (i *importing) checkPerson(ctx context.Context) error {
 		byTitle[title] = append(byTitle[title], n)
 	}
 	found := make([]bool, len(sample))
-	const day = 24 * time.Hour
-	days := make(map[time.Time]bool)
-	from, until := sample[0].EndedAt.Add(-day), sample[len(sample)-1].EndedAt.Add(day)
+	covered := make(map[int]journal.Covered) // by file, as far as the sample reaches
+	from, until := sample[0].EndedAt.Add(-strangerApart), sample[len(sample)-1].EndedAt.Add(strangerApart)
 	for row, err := range i.export.Rows(ctx) {
 		if ctx.Err() != nil {
 			return i.interrupted()
@@ -51,16 +52,25 @@ func (i *importing) checkPerson(ctx context.Context) error {
 		if err != nil || row.Reason != "" || ended.Before(from) || ended.After(until) {
 			continue // what is wrong is said when it is imported
 		}
-		days[ended.Truncate(day)] = true
+		span, known := covered[row.File]
+		if !known || ended.Before(span.From) {
+			span.From = ended
+		}
+		if ended.After(span.Until) {
+			span.Until = ended
+		}
+		covered[row.File] = span
 		for _, n := range byTitle[journal.Fold(row.Report.Item.Name)] {
 			if sample[n].EndedAt.Sub(ended).Abs() <= strangerApart {
 				found[n] = true
 			}
 		}
 	}
+	spans := slices.Collect(maps.Values(covered))
 	looked, matched := 0, 0
 	for n := range sample {
-		if days[sample[n].EndedAt.Truncate(day)] {
+		ended := sample[n].EndedAt
+		if slices.ContainsFunc(spans, func(s journal.Covered) bool { return !ended.Before(s.From) && !ended.After(s.Until) }) {
 			looked++
 			if found[n] {
 				matched++
@@ -68,7 +78,7 @@ func (i *importing) checkPerson(ctx context.Context) error {
 		}
 	}
 	if looked >= strangerEnough && matched*strangerShare < looked {
-		return fmt.Errorf("this looks like the history of another person than %[1]q: of %[2]d of the plays that %[1]q has on the days of this export, %[3]d are in it; "+
+		return fmt.Errorf("this looks like the history of another person than %[1]q: of %[2]d of the plays that %[1]q has in the time of this export, %[3]d are in it; "+
 			"give --account NAME for the right one, or --force if it is this one all the same", i.account, looked, matched)
 	}
 	return nil
