@@ -137,8 +137,8 @@ const undoPortion = 300
 // carries what has to leave InfluxDB. From then on nothing can be added to it.
 //
 // next, unless nil, is told after every transaction how many reports are gone and
-// how long nobody else could write, and says how many are to be next. Interrupted,
-// an undo is repeated.
+// how long nobody else could write, and says how many are to be next, one at least.
+// Interrupted, an undo is repeated.
 func (j *Journal) UndoBatch(ctx context.Context, id int64, next func(done int64, held time.Duration) int) error {
 	var alias string
 	err := j.read(ctx, func(tx *transaction) error {
@@ -168,7 +168,7 @@ func (j *Journal) UndoBatch(ctx context.Context, id int64, next func(done int64,
 			return err
 		})
 		if err == nil && next != nil {
-			portion = next(done, time.Since(began))
+			portion = max(1, next(done, time.Since(began)))
 		}
 	}
 	if err != nil {

@@ -231,7 +231,6 @@ func (j *Journal) Sent(ctx context.Context, entries []Entry) error {
 		return nil
 	})
 	if err != nil {
-		j.queued = nil // has what was rolled back
 		return fmt.Errorf("clear outbox: %w", explainSQLite(j.path, err))
 	}
 	return nil

@@ -28,7 +28,10 @@ func (j *Journal) State(ctx context.Context) (State, error) {
 		var oldest int64
 		err := tx.get(`SELECT (SELECT count(*) FROM play), (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE rejected <> ''),
 			(SELECT count(*) FROM outbox WHERE rejected <> ''),
-			coalesce((SELECT max(created_ms, due_ms) FROM outbox WHERE rejected = '' AND due_ms <= ? ORDER BY seq LIMIT 1), 0)`, []any{j.now()}, []any{&s.Plays, &s.PendingPoints, &s.RejectedPoints, &oldest})
+			coalesce((SELECT min(since) FROM (
+				-- What is due at once is queued in the order of time.
+				SELECT * FROM (SELECT created_ms AS since FROM outbox WHERE rejected = '' AND due_ms = 0 ORDER BY seq LIMIT 1)
+				UNION ALL SELECT max(created_ms, due_ms) FROM outbox WHERE rejected = '' AND due_ms <> 0 AND due_ms <= ?)), 0)`, []any{j.now()}, []any{&s.Plays, &s.PendingPoints, &s.RejectedPoints, &oldest})
 		if err != nil {
 			return err
 		}

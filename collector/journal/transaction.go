@@ -65,7 +65,7 @@ func (j *Journal) begin(ctx context.Context) (*transaction, error) {
 func (j *Journal) end(tx *transaction, err error) error {
 	defer func() { <-j.writing }()
 	if err = tx.end(err); err != nil {
-		j.known = nil // has what was rolled back
+		j.known, j.queued = nil, nil // have what was rolled back
 	}
 	return err
 }
