@@ -35,6 +35,7 @@ type knownItems struct {
 	byName  map[string]*itemRow  // by identity
 	facts   map[int64][]*factRow // by item; all of an item or no entry
 	aliases map[string]string    // classes of titles that are not called like them
+	damaged *damagedItems        // those, and some that were
 	turn    int64                // of the transaction that uses it now
 }
 
@@ -98,7 +99,7 @@ func newKnownItems() *knownItems {
 // used returns what is known of the items that the last transaction has used.
 func (k *knownItems) used() *knownItems {
 	u := newKnownItems()
-	u.version, u.turn, u.aliases = k.version, k.turn, k.aliases
+	u.version, u.turn, u.aliases, u.damaged = k.version, k.turn, k.aliases, k.damaged
 	for id, row := range k.items {
 		if row.turn != k.turn {
 			continue
@@ -123,8 +124,12 @@ func (j *Journal) catalogue(tx *transaction) (*catalogue, error) {
 		if err != nil {
 			return nil, err
 		}
+		damaged, err := readDamaged(tx)
+		if err != nil {
+			return nil, err
+		}
 		j.known = newKnownItems()
-		j.known.version, j.known.aliases = version, aliases
+		j.known.version, j.known.aliases, j.known.damaged = version, aliases, damaged
 	case len(j.known.items) > mostKnown:
 		j.known = j.known.used()
 	}
@@ -168,7 +173,7 @@ func (c *catalogue) learn(said []learned) error {
 	newFacts := c.tx.inserter("INSERT OR ROLLBACK INTO fact", "id, item, source, digest, seen_ms, content")
 	fresh := map[*itemRow]bool{}   // made here
 	unclear := map[*itemRow]bool{} // to be resolved anew
-	var recorded []*itemRow        // made here, with the ISRC of a recording
+	var related []*itemRow         // made here, and of one class with others by more than their titles
 	for i := range said {
 		s := &said[i]
 		identity := itemIdentity(&s.item)
@@ -178,8 +183,11 @@ func (c *catalogue) learn(said []learned) error {
 			row = &itemRow{id: c.lastItem, Item: s.item}
 			row.setKeys()
 			row.class = c.class(row.title)
-			if row.ISRC != "" {
-				recorded = append(recorded, row)
+			if row.damaged() {
+				c.damaged.add(identity, row.Name)
+			}
+			if row.ISRC != "" || strings.Contains(row.Name, lost) || len(c.damaged.titles[bones(row.Name)]) > 0 {
+				related = append(related, row)
 			}
 			c.items[row.id], c.byName[identity] = row, row
 			fresh[row] = true
@@ -232,7 +240,7 @@ func (c *catalogue) learn(said []learned) error {
 	if err := newFacts.flush(); err != nil {
 		return fmt.Errorf("store fact: %w", err)
 	}
-	if err := c.classify(recorded); err != nil {
+	if err := c.classify(related); err != nil {
 		return err
 	}
 	return c.resolve(unclear)
@@ -358,7 +366,7 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		var resolved itemRow
 		titles := map[string]bool{}
 		first := true
-		err := c.tx.each("SELECT content FROM fact WHERE item = ? ORDER BY source, seen_ms DESC, digest", []any{row.id}, func(rows *sql.Rows) error {
+		err := c.tx.each("SELECT content FROM fact WHERE item = ? ORDER BY instr(content, char(65533)) > 0, source, seen_ms DESC, digest", []any{row.id}, func(rows *sql.Rows) error {
 			var content sql.RawBytes
 			var fact Item
 			if err := rows.Scan(&content); err != nil {
@@ -386,6 +394,9 @@ func (c *catalogue) resolve(items map[*itemRow]bool) error {
 		}
 		resolved.id, resolved.turn, resolved.class = row.id, row.turn, row.class
 		resolved.setKeys()
+		if resolved.damaged() {
+			c.damaged.add(itemIdentity(&resolved.Item), resolved.Name)
+		}
 		delete(titles, "")
 		delete(titles, resolved.title)
 		resolved.otherTitles = slices.Sorted(maps.Keys(titles))

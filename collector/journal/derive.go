@@ -1,5 +1,7 @@
 package journal
 
+import "cmp"
+
 // What a play takes from which of its reports. For every field the witnesses are
 // asked in the order written here, and the first that knows decides.
 var (
@@ -36,11 +38,30 @@ func first[T comparable](c *cluster, order []Witness, of func(*reportRow) T) T {
 	return none
 }
 
+// item is the item that the most trusted report names which has a uri and all letters
+// of the names; else one that has a name.
+func (c *cluster) item() *itemRow {
+	among := func(fits func(*itemRow) bool) *itemRow {
+		return first(c, trustItem, func(r *reportRow) *itemRow {
+			if fits(r.item) {
+				return r.item
+			}
+			return nil
+		})
+	}
+	return cmp.Or(
+		among(func(i *itemRow) bool { return i.uri != "" && i.title != "" && !i.damaged() }),
+		among(func(i *itemRow) bool { return i.title != "" && !i.damaged() }),
+		among(func(i *itemRow) bool { return i.title != "" }),
+		among(func(i *itemRow) bool { return true }),
+	)
+}
+
 // derive makes the play of a cluster, all but its id, its point's time and, where
 // nobody knows the listening time, its estimate.
 func (c *cluster) derive() *playRow {
 	p := &playRow{
-		item:      first(c, trustItem, func(r *reportRow) *itemRow { return r.item }),
+		item:      c.item(),
 		endedMS:   c.ender().endedMS,
 		startedMS: first(c, trustStart, func(r *reportRow) int64 { return r.startedMS }),
 		circumstances: circumstances{

@@ -272,13 +272,13 @@ func (i *itemRow) sameSong(other *itemRow) bool {
 	if i.ISRC != "" && i.ISRC == other.ISRC {
 		return true
 	}
-	if !i.sharesTitle(other) {
+	if !i.sharesTitle(other) && !sameName(i.Name, other.Name) {
 		return false
 	}
 	if i.DurationMS != 0 && other.DurationMS != 0 && abs(i.DurationMS-other.DurationMS) > durationMS {
 		return false
 	}
-	return i.hasArtist(other.artistKey) || other.hasArtist(i.artistKey)
+	return i.hasArtist(other.artistKey) || other.hasArtist(i.artistKey) || i.sharesDamaged(&other.Item)
 }
 
 // merge derives the plays of one chain.
@@ -440,16 +440,13 @@ func groupsOf(chain []*reportRow, w Witness) [][]*reportRow {
 	return groups
 }
 
-// repeats tells whether r is about the play of a group of its own witness: a
-// listed play whose time was shifted a little, or a row of two exports, of which
-// the one with the new keys has left out the start.
+// repeats reports whether r is about the play of a group of its own witness: a
+// listed play whose time was shifted a little, or a row that two exports have, each
+// without something that the other one says.
 func (r *reportRow) repeats(group []*reportRow) bool {
-	if r.item != group[0].item {
-		return false
-	}
 	switch r.witness {
 	case RecentlyPlayed:
-		if r.item.Kind == Unknown {
+		if r.item != group[0].item || r.item.Kind == Unknown {
 			return false
 		}
 		for _, have := range group { // of its own kind, if there is one
@@ -458,15 +455,30 @@ func (r *reportRow) repeats(group []*reportRow) bool {
 			}
 		}
 		return r.listedOtherwise(group[0])
-	case ExtendedHistory:
+	case ExtendedHistory, AccountData:
 		for _, have := range group {
-			if (have.startedMS == 0) == (r.startedMS == 0) || have.uploadedMS() != r.uploadedMS() || have.msPlayed != r.msPlayed {
+			if !r.sameRow(have) {
 				return false
 			}
 		}
 		return true
 	}
 	return false
+}
+
+// sameRow reports whether two rows of exports of one sort are one: of the same time,
+// listening time and names. One may lack the start, which the new keys have left out,
+// and the uri, which exports of 2020 have not; it may have lost letters of its names.
+// Two rows of which neither lacks anything are two plays.
+func (r *reportRow) sameRow(other *reportRow) bool {
+	if r.uploadedMS() != other.uploadedMS() || r.msPlayed != other.msPlayed || r.startedMS != 0 && other.startedMS != 0 && r.startedMS != other.startedMS {
+		return false
+	}
+	if r.item == other.item {
+		return (r.startedMS == 0) != (other.startedMS == 0)
+	}
+	lacks := (r.item.uri == "") != (other.item.uri == "") || r.item.damaged() != other.item.damaged()
+	return lacks && (r.item.uri == "" || other.item.uri == "") && r.item.sameSong(other.item)
 }
 
 // compareReports orders reports by their end and then by content, never by when

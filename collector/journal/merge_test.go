@@ -85,6 +85,16 @@ func TestMerge(t *testing.T) {
 		i.Kind, i.URI, i.DurationMS, i.ISRC = journal.Episode, "spotify:episode:0000000000000000000007", 3_600_000, ""
 	})
 
+	withoutURI := func(item journal.Item) journal.Item {
+		return other(item, func(i *journal.Item) { i.URI = "" })
+	}
+	accented := func(item journal.Item) journal.Item {
+		return other(item, func(i *journal.Item) { i.Name = "Söng 1 – Café" })
+	}
+	damaged := func(item journal.Item) journal.Item {
+		return other(item, func(i *journal.Item) { i.Name = "S\ufffdng 1 \ufffd Caf\ufffd" })
+	}
+
 	for _, c := range []struct {
 		name string
 		in   []journal.Report
@@ -127,6 +137,40 @@ func TestMerge(t *testing.T) {
 		{"history and account data are of two plays in one minute", []journal.Report{
 			inHistory(song(1), at("12:03:30"), 4_000), inAccountData(song(1), at("12:03:59"), 3_999),
 		}, []string{"12:03:00.000 Song 1 3999 account_data", "12:03:30.000 1 4000 extended_history"}},
+
+		// Two rows of exports of one sort that are one play.
+		{"without the uri, in an export of 2020", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 180_000), inHistory(withoutURI(song(1)), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 extended_history"}},
+		{"without the uri, and the other one without the start", []journal.Report{
+			stamped(inHistory(withoutURI(song(1)), at("12:03:00"), 180_000), "14:00:00"), withoutStart(inHistory(song(1), at("14:00:00"), 180_000)),
+		}, []string{"12:03:00.000 1 180000 extended_history"}},
+		{"without the uri, and the list and account data as well", []journal.Report{
+			inHistory(withoutURI(song(1)), at("12:03:00"), 180_000), listed(song(1), at("12:03:00.9")), inAccountData(song(1), at("12:03:00"), 180_000), inHistory(song(1), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.900 1 180000 recently_played+extended_history+account_data"}},
+		{"two uris of one song in one second, and one without", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 300), inHistory(relinked, at("12:03:00"), 300), inHistory(withoutURI(song(1)), at("12:03:00"), 300),
+		}, []string{"12:03:00.000 1 300 extended_history", "12:03:00.000 2 300 extended_history"}},
+		{"without the uri, of another listening time", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 180_000), inHistory(withoutURI(song(1)), at("12:03:00"), 179_000),
+		}, []string{"12:03:00.000 1 180000 extended_history", "12:03:00.000 Song 1 179000 extended_history"}},
+
+		// Letters of names that a file has lost.
+		{"letters lost, with the uri", []journal.Report{
+			inHistory(damaged(song(1)), at("12:03:00"), 180_000), inHistory(accented(song(1)), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 extended_history"}},
+		{"letters lost, both without the uri", []journal.Report{
+			inHistory(withoutURI(damaged(song(1))), at("12:03:00"), 180_000), inHistory(withoutURI(accented(song(1))), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 Söng 1 – Café 180000 extended_history"}},
+		{"letters lost in the account data", []journal.Report{
+			inAccountData(damaged(song(1)), at("12:03:00"), 180_000), inHistory(accented(song(1)), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 extended_history+account_data"}},
+		{"letters lost in the account data, and a right one", []journal.Report{
+			inAccountData(damaged(song(1)), at("12:03:00"), 180_000), inAccountData(accented(song(1)), at("12:03:00"), 180_000), listed(accented(song(1)), at("12:03:10")),
+		}, []string{"12:03:10.000 1 180000 recently_played+account_data"}},
+		{"letters lost, of another song", []journal.Report{
+			inAccountData(damaged(song(1)), at("12:03:00"), 180_000), inHistory(song(1), at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 S\ufffdng 1 \ufffd Caf\ufffd 180000 account_data", "12:03:00.000 1 180000 extended_history"}},
 
 		// Several plays of one song.
 		{"on repeat, seen by two", []journal.Report{

@@ -123,6 +123,9 @@ func tell(random *rand.Rand, end time.Time) []told {
 		if random.IntN(4) == 0 {
 			item.Name = "Song 0" // another uri of one song
 		}
+		if random.IntN(6) == 0 {
+			item.Name = "Söng 0"
+		}
 		item.DurationMS = []int64{40_000, 180_000, 0}[random.IntN(3)]
 		switch random.IntN(8) {
 		case 0, 1, 2, 3:
@@ -162,6 +165,16 @@ func tell(random *rand.Rand, end time.Time) []told {
 				add(account, r)
 				r.StartedAt = time.Time{}
 				add(account, r)
+			case 2: // two exports of one row: one without the uri, as in 2020, or with letters lost
+				add(account, r)
+				r.Item = damage(random, r.Item)
+				if random.IntN(2) == 0 {
+					r.Item.URI = ""
+				}
+				if random.IntN(4) == 0 {
+					r.StartedAt = time.Time{}
+				}
+				all = append(all, told{account, r}) // the same report, perhaps, with other names
 			default:
 				add(account, r)
 			}
@@ -203,7 +216,12 @@ func tell(random *rand.Rand, end time.Time) []told {
 			add(account, r)
 		}
 		if random.IntN(3) != 0 && item.Name != "" {
-			add(account, inAccountData(item, end, ms))
+			r := inAccountData(item, end, ms)
+			add(account, r)
+			if random.IntN(8) == 0 {
+				r.Item = damage(random, r.Item)
+				add(account, r)
+			}
 		}
 		if random.IntN(4) == 0 && item.URI != "" {
 			item.Album, item.DurationMS = "Album (Deluxe)", 180_500
@@ -211,6 +229,16 @@ func tell(random *rand.Rand, end time.Time) []told {
 		}
 	}
 	return all
+}
+
+// damage is what a program that reads the wrong encoding leaves of an item's names, or
+// of none.
+func damage(random *rand.Rand, item journal.Item) journal.Item {
+	if random.IntN(2) == 0 {
+		item.Name = strings.ReplaceAll(item.Name, "ö", "\ufffd")
+		item.Album += "\ufffd"
+	}
+	return item
 }
 
 // environment is a number from the environment.

@@ -190,9 +190,20 @@ func (r *recording) store(reports []Report, items []Item) error {
 	said := make([]learned, 0, len(reports)+len(items))
 	var fresh, again []int // indexes into reports
 	var againIDs []int64   // of those that another import has brought before
+	var mended []learned   // said by reports that are held, with letters lost
+	var mendedIDs []int64  // of those
+	var mendedAt []int     // indexes into reports
 	for i := range reports {
 		digest := reports[i].identity()
 		if have, ok := held[digest]; ok {
+			switch item := reports[i].Item; {
+			case item.damaged():
+			case have.id != 0 && r.catalogue.damaged.known[itemIdentity(&item)]:
+				mended = append(mended, learned{item: item, source: reports[i].Witness.source(), seenMS: unixMilli(reports[i].EndedAt)})
+				mendedIDs, mendedAt = append(mendedIDs, have.id), append(mendedAt, i)
+			case have.id == 0 && said[have.said].item.damaged():
+				said[have.said].item = item
+			}
 			switch {
 			case have.here || r.batch != 0 && have.batch == r.batch:
 				r.outcomes[i] = Repeated
@@ -203,7 +214,7 @@ func (r *recording) store(reports []Report, items []Item) error {
 			}
 			continue
 		}
-		held[digest] = heldReport{here: true}
+		held[digest] = heldReport{here: true, said: len(said)}
 		fresh = append(fresh, i)
 		said = append(said, learned{item: reports[i].Item, source: reports[i].Witness.source(), seenMS: unixMilli(reports[i].EndedAt)})
 	}
@@ -213,10 +224,14 @@ func (r *recording) store(reports []Report, items []Item) error {
 	if err := r.bringAgain(again, againIDs); err != nil {
 		return err
 	}
+	said = append(said, mended...)
 	if len(said) == 0 {
 		return nil
 	}
 	if err := r.catalogue.learn(said); err != nil {
+		return err
+	}
+	if err := r.mend(said[len(said)-len(mended):], mendedIDs, mendedAt); err != nil {
 		return err
 	}
 	for n, i := range fresh {
@@ -261,6 +276,7 @@ type heldReport struct {
 	id    int64
 	batch int64 // 0: none
 	here  bool  // the list has had it before
+	said  int   // the index of what it says, if it is not stored yet
 }
 
 // held returns those of the reports that the journal has, by identity, and some

@@ -13,7 +13,8 @@ import (
 // and so are two uris of one recording. Titles that one item has had, and those of
 // items with one ISRC, are one class, which is called after its first title in the
 // order of the alphabet; item.title_key is the class. Most titles are a class of
-// their own, the others are in the table alias.
+// their own, the others are in the table alias. A title of which letters are lost
+// (damaged.go) is in the class of the right one.
 
 // titles are what the item was ever called, folded.
 func (i *itemRow) titles() []string {
@@ -67,6 +68,13 @@ func (c *catalogue) classify(items []*itemRow) error {
 		of := map[string]bool{row.class: true}
 		for _, title := range row.titles() {
 			of[c.class(title)] = true
+		}
+		names, err := c.undamaged(row)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			of[c.class(Fold(name))] = true
 		}
 		if row.ISRC != "" {
 			err := c.tx.each("SELECT title_key FROM item WHERE isrc = ? AND isrc <> ''", []any{row.ISRC}, func(rows *sql.Rows) error {
@@ -134,6 +142,16 @@ func (c *catalogue) reclassify(classes []string, members []*itemRow) error {
 	for _, row := range members {
 		for _, name := range names(row) {
 			join(names(row)[0], name)
+		}
+	}
+	for _, damaged := range members {
+		if !strings.Contains(damaged.Name, lost) {
+			continue
+		}
+		for _, row := range members {
+			if sameName(damaged.Name, row.Name) {
+				join(damaged.title, row.title)
+			}
 		}
 	}
 	for _, row := range members {
