@@ -127,7 +127,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	eventually(t, 20*time.Second, "the restored daemon polls", func() bool {
 		return strings.Contains(get(t, again.URL+"/metrics"), `spotify_up{account="me"} 1`)
 	})
-	if _, errs := command(t, exitFailed, "restore", file); !strings.Contains(errs, "another spotify-exporter run is using this journal") {
+	if _, errs := command(t, exitFailed, "restore", file); !strings.Contains(errs, "another spotify-exporter is using this journal") {
 		t.Errorf("restore beside a daemon: %s", errs)
 	}
 	again.finish(t)

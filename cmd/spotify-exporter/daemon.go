@@ -106,7 +106,7 @@ func (d *daemon) open(ctx context.Context) (*parts, error) {
 func (d *daemon) assemble(j *journal.Journal) (*parts, error) {
 	if err := j.Lock(); err != nil {
 		if errors.Is(err, journal.ErrLocked) {
-			err = fmt.Errorf("%w, or choose another DATA_DIR", err)
+			err = fmt.Errorf("%w, or choose another DATA_DIR; an import or replay that sends to InfluxDB ends by itself, and may be stopped: run sends the rest", err)
 		}
 		return nil, err
 	}

@@ -189,7 +189,7 @@ func TestLockRemovedUnderRun(t *testing.T) {
 		return len(logged(t, d.errs.String(), "the lock of the journal was removed or replaced, and is held again")) == 1
 	})
 	t.Setenv("WEB_LISTEN_ADDRESS", "127.0.0.1:0")
-	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "another spotify-exporter run is using this journal") {
+	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "another spotify-exporter is using this journal") {
 		t.Errorf("a second run says: %s", errs)
 	}
 	d.finish(t)

@@ -43,7 +43,7 @@ func (p *program) existingJournal(ctx context.Context, c *config) (*journal.Jour
 	}
 	switch _, err := os.Stat(c.journalPath()); {
 	case errors.Is(err, syscall.ENOTDIR):
-		return nil, usageError{fmt.Errorf("DATA_DIR: must be a folder (got %q)", c.DataDir)}
+		return nil, configError{fmt.Errorf("DATA_DIR: must be a folder (got %q)", c.DataDir)}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", c.journalPath(), errNoJournal)
 	}

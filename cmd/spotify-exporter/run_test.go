@@ -150,11 +150,11 @@ func TestRun(t *testing.T) {
 	command(t, exitDone, "replay")
 
 	// There is one run for each journal, and it is said which mistake it is.
-	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "WEB_LISTEN_ADDRESS: port") || !strings.Contains(errs, "another spotify-exporter run is using this journal") || strings.Count(errs, "journal.db") != 1 {
+	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "WEB_LISTEN_ADDRESS: port") || !strings.Contains(errs, "another spotify-exporter is using this journal") || strings.Count(errs, "journal.db") != 1 {
 		t.Errorf("second run: %s", errs)
 	}
 	t.Setenv("WEB_LISTEN_ADDRESS", "127.0.0.1:0")
-	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "another spotify-exporter run is using this journal") || !strings.Contains(errs, "DATA_DIR") || strings.Count(errs, "journal.db") != 1 {
+	if _, errs := command(t, exitFailed, "run"); !strings.Contains(errs, "another spotify-exporter is using this journal") || !strings.Contains(errs, "choose another DATA_DIR; an import or replay that sends to InfluxDB ends by itself") || strings.Count(errs, "journal.db") != 1 {
 		t.Errorf("second run on another port: %s", errs)
 	}
 

@@ -97,3 +97,6 @@ func (j *Journal) Apart(ctx context.Context, account string, reports []Report) (
 	})
 	return sizes, err
 }
+
+// ExplainIO is what an error with this code of SQLite is said to mean.
+func ExplainIO(code int) string { return explainIO(code) }

@@ -72,7 +72,7 @@ var ErrNewer = errors.New("written by a newer version of spotify-exporter")
 var ErrNotAJournal = errors.New("not a readable journal")
 
 // ErrLocked is returned by Lock while another process holds the journal.
-var ErrLocked = errors.New("another spotify-exporter run is using this journal")
+var ErrLocked = errors.New("another spotify-exporter is using this journal")
 
 // Open opens the journal at path, which it creates (mode 0600) if it is not
 // there, and brings its schema up to date. A file that is damaged, not a journal
@@ -274,6 +274,8 @@ func explainSQLite(path string, err error) error {
 			return fmt.Errorf("journal %s: another process has been writing to it for %d s (%w); try again when that has ended", path, busyTimeout/time.Second, err)
 		case sqlite3.SQLITE_FULL:
 			return fmt.Errorf("journal %s: the disk is full (%w)", path, err)
+		case sqlite3.SQLITE_IOERR:
+			return fmt.Errorf("journal %s: %s (%w)", path, explainIO(failed.Code()), err)
 		}
 	}
 	return fmt.Errorf("journal %s: %w", path, err)

@@ -218,10 +218,14 @@ func (e *Exporter) Run(ctx context.Context) error {
 		if err != nil {
 			wake = nil // new entries are no reason to try earlier
 			if n, ok := failing.allow(time.Now()); ok {
-				e.log.Warn("InfluxDB does not take the outbox; everything is kept", "err", err, "failures", n, "retry_in", wait, "hint", e.State().Paused)
+				if _, ok := errors.AsType[*Error](err); ok {
+					e.log.Warn("InfluxDB does not take the outbox; everything is kept", "err", err, "failures", n, "retry_in", wait, "hint", e.State().Paused)
+				} else {
+					e.log.Warn("the journal cannot be used, and so nothing is sent to InfluxDB; everything is kept", "err", err, "failures", n, "retry_in", wait)
+				}
 			}
 		} else if n := failing.reset(); n > 0 {
-			e.log.Info("InfluxDB takes the outbox again", "failures", n)
+			e.log.Info("the outbox is sent to InfluxDB again", "failures", n)
 		}
 		if !accepted && !e.State().LastSuccess.IsZero() {
 			accepted = true

@@ -551,6 +551,33 @@ func TestRunNoticesNewEntries(t *testing.T) {
 	})
 }
 
+// TestErrorsOfTheJournal are told as what they are, and not as InfluxDB's.
+func TestErrorsOfTheJournal(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, j *journal.Journal) {
+		db, err := sql.Open("sqlite", j.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE outbox RENAME TO lost"); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		e := inMemory(t, &memory{}, j, func(o *influx.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(10 * time.Second)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if text := log.String(); strings.Contains(text, "InfluxDB does not take") || !strings.Contains(text, "the journal cannot be used") {
+			t.Errorf("logged:\n%s", text)
+		}
+	})
+}
+
 func TestRunTriesOnceMoreAtTheEndAndNoLongerThanFiveSeconds(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, j *journal.Journal) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -601,7 +628,7 @@ func TestARowOfErrorsIsAFewLines(t *testing.T) {
 			t.Error(err)
 		}
 		text := log.String()
-		if n := strings.Count(text, "does not take"); n >= attempts || n < 5 || strings.Count(text, "takes the outbox again") != 1 {
+		if n := strings.Count(text, "does not take"); n >= attempts || n < 5 || strings.Count(text, "outbox is sent to InfluxDB again") != 1 {
 			t.Errorf("%d attempts made %d lines:\n%s", attempts, n, text)
 		}
 		if strings.Contains(text, "secret") || strings.Contains(text, "canceled") {
