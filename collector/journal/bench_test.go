@@ -36,7 +36,7 @@ func peak(b *testing.B) int64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)
 	}
-	return usage.Maxrss * 1024
+	return int64(usage.Maxrss) * 1024
 }
 
 // listeningYears makes an extended history of so many rows, 40 a day, of which
