@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
@@ -192,7 +193,7 @@ func (c *client) answered(resp *http.Response, body []byte) error {
 	for refID, result := range words.Results {
 		failed[refID] = result.Error
 	}
-	message := shortened(cmp.Or(words.Message, words.Error, http.StatusText(resp.StatusCode)))
+	message := clean.Short(cmp.Or(words.Message, words.Error, http.StatusText(resp.StatusCode)), maxMessage)
 	code := resp.StatusCode
 	says := func(reason Reason, hint string) error {
 		err := failure(reason, "Grafana answered %d (%s)%s", code, message, hint)
@@ -364,14 +365,5 @@ func (c *client) query(ctx context.Context, r Range, queries []map[string]any) (
 }
 
 func queryFailed(refID, text string) error {
-	return failure(QueryFailed, "query %s: %s", refID, shortened(text))
-}
-
-// shortened makes a line of bounded length of a server's words.
-func shortened(words string) string {
-	words = strings.Join(strings.Fields(words), " ")
-	if len(words) > maxMessage {
-		return strings.ToValidUTF8(words[:maxMessage], "") + "…"
-	}
-	return words
+	return failure(QueryFailed, "query %s: %s", refID, clean.Short(text, maxMessage))
 }

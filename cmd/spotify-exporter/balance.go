@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/history"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
@@ -225,9 +226,9 @@ func (b *balance) print(w io.Writer, zone *time.Location, recordPrivate bool) er
 		line("Closed %s of the history.", english.Plural(b.GapsClosed, "gap", ""))
 	}
 	if len(b.UnknownKeys) > 0 {
-		line("Keys that were passed over, since nothing is known of them: %s.", printable(strings.Join(b.UnknownKeys, ", ")))
+		line("Keys that were passed over, since nothing is known of them: %s.", strings.Join(b.UnknownKeys, ", "))
 	}
-	_, err := io.WriteString(w, text.String())
+	_, err := io.WriteString(w, clean.Lines(text.String())) // file names and examples are from elsewhere
 	return err
 }
 
@@ -236,7 +237,7 @@ func printBatches(w io.Writer, batches []journal.Batch, zone func(account string
 	for i := range batches {
 		batch := &batches[i]
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", batch.ID, batch.Account, batch.StartedAt.In(zone(batch.Account)).Format("2006-01-02 15:04"),
-			humanize.Comma(batch.Reports), batchState(batch), printable(batch.Source))
+			humanize.Comma(batch.Reports), batchState(batch), clean.Line(batch.Source))
 	}
 }
 

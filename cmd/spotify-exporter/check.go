@@ -19,6 +19,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/collector/spotify"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
@@ -115,10 +116,10 @@ var resultWords = [...]string{passed: "ok", warned: "warning", failed: "failed",
 func (c *check) write(came result, subject, text, fix string) {
 	const column = 9
 	width := terminalWidth(c.out)
-	fmt.Fprintln(c.out, wrap(fmt.Sprintf("%-8s %s: %s", resultWords[came], subject, text), width, column))
+	fmt.Fprintln(c.out, wrap(clean.Line(fmt.Sprintf("%-8s %s: %s", resultWords[came], subject, text)), width, column))
 	if fix != "" {
 		arrow := symbol("→ ", "-> ")
-		fmt.Fprintln(c.out, wrap(strings.Repeat(" ", column)+arrow+fix, width, column+uniseg.StringWidth(arrow)))
+		fmt.Fprintln(c.out, wrap(strings.Repeat(" ", column)+arrow+clean.Line(fix), width, column+uniseg.StringWidth(arrow)))
 	}
 	c.counts[came]++
 }

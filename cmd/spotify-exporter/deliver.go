@@ -32,9 +32,9 @@ func (p *program) prepareInflux(ctx context.Context, c *config, j *journal.Journ
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(p.stderr, "InfluxDB cannot be written now: %v. The plays are kept until it can.\n", err)
+		say(p.stderr, "InfluxDB cannot be written now: %v. The plays are kept until it can.", err)
 	case warning != "":
-		fmt.Fprintf(p.stderr, "InfluxDB: %s.\n", warning)
+		say(p.stderr, "InfluxDB: %s.", warning)
 	}
 }
 
@@ -160,5 +160,5 @@ func (d *delivery) tellRejected(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("InfluxDB has refused %s, one of them because: %s. The journal keeps them; replay sends them again when that is put right",
-		english.Plural(int(refused), "point", ""), printable(list[0].Reason))
+		english.Plural(int(refused), "point", ""), list[0].Reason)
 }

@@ -200,7 +200,7 @@ func explain(w io.Writer, play *journal.Play, reports []journal.Testimony, zone 
 			if by == "" && said != "" && said == value {
 				by = reports[i].Witness.String()
 			}
-			row = append(row, cmp.Or(printable(said), none))
+			row = append(row, cmp.Or(said, none))
 		}
 		if !any {
 			continue
@@ -208,7 +208,7 @@ func explain(w io.Writer, play *journal.Play, reports []journal.Testimony, zone 
 		if by == "" && value != "" {
 			by = "(derived)" // from several reports, the plays around it, or the catalogue
 		}
-		facts.add(append([]string{a.name, cmp.Or(printable(value), none), cmp.Or(by, none)}, row...)...)
+		facts.add(append([]string{a.name, cmp.Or(value, none), cmp.Or(by, none)}, row...)...)
 	}
 	return facts.write(w, terminalWidth(w))
 }

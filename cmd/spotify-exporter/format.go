@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/rivo/uniseg"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 )
 
@@ -102,11 +102,16 @@ func artistNames(artists []journal.Artist) []string {
 }
 
 // newPlayWriter returns a func that writes one play after the other to w in a
-// format; zone and widths are for the table.
-func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location, widths columns) (func(*journal.Play) error, error) {
+// format; zone and widths are for the table. On a terminal no title can play tricks;
+// elsewhere each is as it is.
+func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *time.Location, widths columns, terminal bool) (func(*journal.Play) error, error) {
 	switch format {
 	case "jsonl":
-		encoder := json.NewEncoder(w)
+		var out io.Writer = w
+		if terminal {
+			out = escaper{w}
+		}
+		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false) // titles stay as they are
 		return func(play *journal.Play) error { return encoder.Encode(newPlayRecord(play)) }, nil
 	case "csv":
@@ -118,13 +123,36 @@ func newPlayWriter(w *bufio.Writer, format string, zone func(account string) *ti
 		if err := errorOf(out, columns); err != nil {
 			return nil, fmt.Errorf("print plays: %w", err)
 		}
-		return func(play *journal.Play) error { return errorOf(out, cells(newPlayRecord(play))) }, nil
+		return func(play *journal.Play) error {
+			row := cells(newPlayRecord(play))
+			for i := range row {
+				if terminal {
+					row[i] = clean.Line(row[i])
+				}
+			}
+			return errorOf(out, row)
+		}, nil
 	default:
 		return func(play *journal.Play) error {
 			_, err := w.WriteString(tableRow(play, zone(play.Account), widths))
 			return err
 		}, nil
 	}
+}
+
+// escaper writes in lines of JSON what would play tricks on a terminal as \u and a
+// number, which means the same.
+type escaper struct{ out *bufio.Writer }
+
+func (e escaper) Write(p []byte) (int, error) {
+	for _, r := range string(p) {
+		if character := string(r); clean.Lines(character) == character {
+			_, _ = e.out.WriteString(character) // Flush tells of an error
+		} else {
+			fmt.Fprintf(e.out, `\u%04x`, r)
+		}
+	}
+	return len(p), nil
 }
 
 // errorOf writes a row and hands it on, so that what comes after is behind it.
@@ -173,7 +201,7 @@ func tableRow(play *journal.Play, zone *time.Location, widths columns) string {
 	}
 	row += fit(title(play.Item), widths.title)
 	if widths.device > 0 {
-		row += "  " + fit(printable(play.Device), widths.device)
+		row += "  " + fit(clean.Line(play.Device), widths.device)
 	}
 	if widths.sources {
 		var sources []string
@@ -251,7 +279,7 @@ func title(item journal.Item) string {
 	if names := artistNames(item.Artists); len(names) > 0 {
 		name += symbol(" — ", " - ") + strings.Join(names, ", ")
 	}
-	return printable(name)
+	return clean.Line(name)
 }
 
 // clockTime formats a duration as players do: 3:05, 1:02:03.
@@ -261,20 +289,6 @@ func clockTime(d time.Duration) string {
 		return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
 	}
 	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
-}
-
-// printable makes a line of a title that is safe on a terminal: no control
-// characters, and none that turn the direction of the rest of the line.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return ' '
-		case unicode.Is(unicode.Bidi_Control, r), r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // fit cuts or fills s to a width on the screen, where emoji and CJK are two wide.

@@ -60,7 +60,7 @@ func (c *playsCommand) Run(ctx context.Context, p *program) error {
 		widths.id = true
 		_, _ = out.WriteString(tableHead(widths)) // Flush tells of an error
 	}
-	write, err := newPlayWriter(out, c.Format, config.Zones.of, widths)
+	write, err := newPlayWriter(out, c.Format, config.Zones.of, widths, isTerminal(p.stdout))
 	if err != nil {
 		return err
 	}

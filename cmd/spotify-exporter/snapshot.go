@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/grafana"
 )
@@ -73,7 +74,7 @@ func (c *snapshotCommand) Run(ctx context.Context, p *program) error {
 	fmt.Fprintf(p.stderr, "%s, %s, in %s, of which visitors got nothing for %s.\n", english.Plural(published.Panels, "panel", ""),
 		humanize.IBytes(uint64(published.Size)), published.Duration.Round(time.Millisecond), published.Gap.Round(time.Millisecond))
 	if err := publisher.Visible(ctx); err != nil {
-		fmt.Fprintf(p.stderr, "From here it cannot be seen at its public address: %v\n", err)
+		say(p.stderr, "From here it cannot be seen at its public address: %v", err)
 	}
 	return c.printURL(p.stdout, publisher)
 }
@@ -121,10 +122,10 @@ func (c *snapshotCommand) dryRun(ctx context.Context, p *program, publisher *gra
 		return fmt.Errorf("--out: %w", err)
 	}
 	fmt.Fprintf(p.stderr, "What may be published (privacy.json):\n%s\n", grafana.PrivacyRules)
-	fmt.Fprintf(p.stderr, "%s:\n", draft.Title)
+	say(p.stderr, "%s:", draft.Title)
 	list := tabwriter.NewWriter(p.stderr, 0, 0, 2, ' ', 0)
 	for _, panel := range draft.Panels {
-		fmt.Fprintf(list, "  %s\t%s\t%s\t%s\n", panel.Title, panel.Type, english.Plural(panel.Rows, "row", ""), strings.Join(panel.Fields, ", "))
+		fmt.Fprintf(list, "  %s\t%s\t%s\t%s\n", clean.Line(panel.Title), clean.Line(panel.Type), english.Plural(panel.Rows, "row", ""), clean.Line(strings.Join(panel.Fields, ", ")))
 	}
 	if err := list.Flush(); err != nil {
 		return err

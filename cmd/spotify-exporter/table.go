@@ -5,12 +5,21 @@ import (
 	"strings"
 
 	"github.com/rivo/uniseg"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 )
 
-// table is rows under a head, each with a cell for every column.
+// table is rows under a head, each with a cell for every column, of which each is one
+// line whatever it says.
 type table struct{ rows [][]string }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) add(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = clean.Line(cell)
+	}
+	t.rows = append(t.rows, row)
+}
 
 // write prints columns that are as wide as their widest cell. Where that is wider than
 // width, which is 0 for no limit, each row is a paragraph: its first cell, and below it a

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rivo/uniseg"
 	"golang.org/x/term"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 )
 
 // isTerminal reports whether a standard stream, an io.Reader or io.Writer, is a terminal.
@@ -87,7 +89,7 @@ type wrapper struct{ out io.Writer }
 
 func (w wrapper) Write(p []byte) (int, error) {
 	width := terminalWidth(w.out)
-	lines := strings.Split(string(p), "\n")
+	lines := strings.Split(clean.Lines(string(p)), "\n")
 	for i, line := range lines {
 		text := strings.TrimLeft(line, " ")
 		hang := len(line) - len(text)

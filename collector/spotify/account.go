@@ -15,6 +15,7 @@ import (
 	zmb3 "github.com/zmb3/spotify/v2"
 	"golang.org/x/oauth2"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
@@ -57,7 +58,7 @@ func (s *scopeRefusals) weigh(endpoint string, err error) {
 		}
 		if s.inRow[endpoint]++; s.inRow[endpoint] < believedRefusals {
 			e.Reason = ReasonServer
-			e.Message = clean(fmt.Sprintf("%s (refusal %d; it is believed after %d in a row)", e.Message, s.inRow[endpoint], believedRefusals))
+			e.Message = clean.Short(fmt.Sprintf("%s (refusal %d; it is believed after %d in a row)", e.Message, s.inRow[endpoint], believedRefusals), maxMessage)
 		}
 	}
 }
@@ -90,7 +91,7 @@ func (c *client) send(req *http.Request) (answer, error) {
 		}
 		c.scopes.weigh(EndpointFromContext(ctx), err)
 		if failed && e.Reason == ReasonAuth {
-			e.Message = clean(e.Message + ", run " + c.login)
+			e.Message = clean.Short(e.Message+", run "+c.login, maxMessage)
 		}
 		return a, err
 	}
@@ -116,7 +117,7 @@ func (c *client) get(ctx context.Context, endpoint, path string, read func(answe
 
 // decodeError is the error of a success that cannot be read.
 func (a *answer) decodeError(endpoint string, err error) *Error {
-	return &Error{Endpoint: endpoint, Status: a.status, Reason: ReasonDecode, Message: clean(secret.Mask(err.Error(), a.secrets...))}
+	return &Error{Endpoint: endpoint, Status: a.status, Reason: ReasonDecode, Message: clean.Short(secret.Mask(err.Error(), a.secrets...), maxMessage)}
 }
 
 // me asks for the person whose tokens these are: GET /me.
@@ -197,7 +198,7 @@ func (c *Account) RecentlyPlayed(ctx context.Context, known Digest) (p Page, err
 				return err
 			}
 			for i := range p.Unreadable {
-				p.Unreadable[i].Why = clean(secret.Mask(p.Unreadable[i].Why, a.secrets...))
+				p.Unreadable[i].Why = clean.Short(secret.Mask(p.Unreadable[i].Why, a.secrets...), maxMessage)
 			}
 		}
 		p.Digest, p.ReceivedAt = digest, a.receivedAt

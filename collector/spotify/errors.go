@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
@@ -107,11 +106,11 @@ func statusError(endpoint string, resp *http.Response, body []byte, now time.Tim
 	asked := resp.Header.Get("Retry-After")
 	e.RetryAfter, e.HasRetryAfter = parseRetryAfter(asked, now)
 	if e.RetryAfter > LongestRetryAfter {
-		e.RetryAfter, e.RetryAfterAsked = LongestRetryAfter, clean(secret.Mask(asked, secrets...))
+		e.RetryAfter, e.RetryAfterAsked = LongestRetryAfter, clean.Short(secret.Mask(asked, secrets...), maxMessage)
 	}
 
 	message, marker := errorBody(body)
-	e.Message = clean(secret.Mask(message, secrets...))
+	e.Message = clean.Short(secret.Mask(message, secrets...), maxMessage)
 	text := strings.ToLower(message)
 	switch {
 	case endpoint == endpointToken:
@@ -121,7 +120,7 @@ func statusError(endpoint string, resp *http.Response, body []byte, now time.Tim
 			e.Reason = ReasonAuth
 		case "invalid_client", "unauthorized_client":
 			e.Reason = ReasonClient
-			e.Message = clean(e.Message + ": the app was deleted, or its secret is another one now; compare the client id and secret that are configured with https://developer.spotify.com/dashboard")
+			e.Message = clean.Short(e.Message+": the app was deleted, or its secret is another one now; compare the client id and secret that are configured with https://developer.spotify.com/dashboard", maxMessage)
 		}
 		if resp.StatusCode == http.StatusTooManyRequests {
 			e.Reason = ReasonRateLimited
@@ -196,25 +195,8 @@ func parseRetryAfter(value string, now time.Time) (after time.Duration, ok bool)
 	return time.Duration(seconds) * time.Second, true
 }
 
-// clean makes one short line of s.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	const limit = 200
-	if len(s) <= limit {
-		return s
-	}
-	end := limit
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
-}
+// maxMessage is the most bytes of a server's words in an error.
+const maxMessage = 200
 
 // decode is json.Unmarshal without its objection to a value of the wrong type:
 // such a value is left out, all others are read. Spotify has sent floats for

@@ -46,7 +46,7 @@ func TestStatusErrors(t *testing.T) {
 		{"server, half of a JSON", 503, `{"error":{"sta`, spotify.ReasonServer, ""},
 		{"server, odd JSON", 500, `[1,2]`, spotify.ReasonServer, ""},
 		{"a redirect", 302, "", spotify.ReasonServer, ""},
-		{"long and dirty", 500, "\x00first\nline\t" + strings.Repeat("ü", 4000), spotify.ReasonServer, "first line " + strings.Repeat("ü", 94) + "…"},
+		{"long and dirty", 500, "\x00first\nline\t" + strings.Repeat("ü", 4000), spotify.ReasonServer, "first line " + strings.Repeat("ü", 93) + "…"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

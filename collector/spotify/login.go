@@ -19,6 +19,8 @@ import (
 	"unicode"
 
 	"golang.org/x/oauth2"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 )
 
 // LoginOptions say how a person logs in.
@@ -255,7 +257,7 @@ func (l *login) finish(ctx context.Context, query url.Values) (Authorization, er
 	case "access_denied":
 		return Authorization{}, errors.New("login: the person did not agree (access_denied); nothing has changed")
 	default:
-		return Authorization{}, fmt.Errorf("login: Spotify refused: %s", clean(reason))
+		return Authorization{}, fmt.Errorf("login: Spotify refused: %s", clean.Short(reason, maxMessage))
 	}
 	token, err := l.oauth.Exchange(l.app.tokenContext(ctx), query.Get("code"), oauth2.VerifierOption(l.verifier))
 	if err != nil {

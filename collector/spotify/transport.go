@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
@@ -161,7 +162,7 @@ func sendError(ctx context.Context, endpoint string, err error, secrets []string
 		return context.Cause(ctx)
 	}
 	// A transport quotes an answer that is no HTTP.
-	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean(secret.Mask(err.Error(), secrets...)), err: err}
+	return &Error{Endpoint: endpoint, Reason: ReasonNetwork, Message: clean.Short(secret.Mask(err.Error(), secrets...), maxMessage), err: err}
 }
 
 // secretsOf returns what is secret in a request: its headers, and in the form of one to

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 )
 
 // shardGroup is how long a shard group of the bucket is to be, 52 weeks at least.
@@ -135,7 +137,7 @@ func (e *Exporter) checkVersion(ctx context.Context, address string) Finding {
 	if version == "" {
 		return found
 	}
-	found.Text = fmt.Sprintf("%s is InfluxDB %s", address, clean(version, 32))
+	found.Text = fmt.Sprintf("%s is InfluxDB %s", address, clean.Short(version, 32))
 	if strings.HasPrefix(version, "1.") || strings.HasPrefix(version, "3.") {
 		found.Level, found.Fix = Warning, supported
 	}

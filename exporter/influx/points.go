@@ -330,7 +330,7 @@ func totalTime(key string) int64 {
 // without control characters. The client would write a newline as the two
 // characters \n, and InfluxDB keeps bytes that are no UTF-8, which Flux and JSON
 // then cannot show.
-func fieldText(s string) string { return clean(s, maxText) }
+func fieldText(s string) string { return bounded(s, maxText) }
 
 // keyText returns a key of an artist, album or song as queries group by it: names are
 // spelt in several ways over the years ("Reise, Reise", "REISE, REISE"), keys are not.
@@ -340,10 +340,11 @@ func keyText(key string) string { return fieldText(strings.Replace(key, "\x1f", 
 // tagText returns s as a tag value takes it. A backslash at its end would escape
 // what follows, and InfluxDB has no way to write it.
 func tagText(s string) string {
-	return strings.TrimRight(clean(s, maxTag), `\`)
+	return strings.TrimRight(bounded(s, maxTag), `\`)
 }
 
-func clean(s string, size int) string {
+// bounded returns s as the line protocol takes it, of at most size bytes.
+func bounded(s string, size int) string {
 	if plain(s) && len(s) <= size {
 		return s
 	}
@@ -362,7 +363,7 @@ func clean(s string, size int) string {
 	return s[:size]
 }
 
-// plain tells whether clean would leave s as it is, apart from its length.
+// plain tells whether bounded would leave s as it is, apart from its length.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {

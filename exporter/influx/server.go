@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/secret"
 )
 
@@ -173,7 +174,7 @@ func message(kind string, body []byte, secrets []string) string {
 	if kind == "application/json" && json.Unmarshal(body, &words) == nil {
 		text = cmp.Or(words.Message, words.Error, text)
 	}
-	return strings.Join(strings.Fields(clean(secret.Mask(text, secrets...), 512)), " ")
+	return clean.Short(secret.Mask(text, secrets...), 512)
 }
 
 // retryAfter reads the header's two forms, seconds and date (RFC 9110, 10.2.3), up to maxRetryAfter. What is neither, or

@@ -3,11 +3,11 @@ package prom
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 )
 
 // family is one metric name of the contract.
@@ -188,23 +188,8 @@ func newFamilies() families {
 // be as long as its maker likes.
 const maxLabelBytes = 128
 
-// label makes a label value of what others say.
-func label(value string) string { return shorten(value, maxLabelBytes) }
-
-// shorten returns at most limit bytes of text as valid UTF-8, which Prometheus
-// insists on.
-func shorten(text string, limit int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	const ellipsis = "…"
-	end := limit - len(ellipsis)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + ellipsis
-}
+// label makes a label value of what others say. Prometheus insists on UTF-8.
+func label(value string) string { return clean.Short(value, maxLabelBytes) }
 
 // code is an answer's status as label value.
 func code(response *http.Response) string { return strconv.Itoa(response.StatusCode) }

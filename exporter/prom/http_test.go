@@ -133,6 +133,9 @@ func TestHostileLandingPage(t *testing.T) {
 		if strings.Count(html, "</style>") != 1 {
 			t.Errorf("title %d ends the style", i)
 		}
+		if strings.ContainsAny(html, "\u202E\u2066\u009b\u2028\x7f") {
+			t.Errorf("title %d plays tricks on the page", i)
+		}
 		if len(html) > 12<<10 {
 			t.Errorf("title %d makes the page %d bytes long", i, len(html))
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/spotify-exporter/spotify-exporter/collector"
+	"github.com/spotify-exporter/spotify-exporter/collector/clean"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
 	"github.com/spotify-exporter/spotify-exporter/exporter/influx"
 )
@@ -118,7 +119,7 @@ func (m *Metrics) page(ctx context.Context) page {
 	}
 	for _, text := range append(slices.Clone(m.options.Warnings(ctx)), sent.BucketWarning) {
 		if text != "" {
-			p.Warnings = append(p.Warnings, shorten(text, maxNoteBytes))
+			p.Warnings = append(p.Warnings, clean.Short(text, maxNoteBytes))
 		}
 	}
 	for _, account := range state.Accounts {
@@ -164,7 +165,7 @@ func accountCard(account collector.AccountState, now time.Time, named bool) card
 		c.Status, c.Tone = "failing", bad
 	}
 	if account.LastFailure != nil {
-		c.Note = shorten(account.LastFailure.Error(), maxNoteBytes)
+		c.Note = clean.Short(account.LastFailure.Error(), maxNoteBytes)
 	}
 	playing := "not known"
 	if playback := account.Playback; playback != nil {
@@ -292,7 +293,7 @@ func journalCard(state *journal.State, now time.Time) card {
 }
 
 func influxCard(state influx.State, now time.Time) card {
-	c := card{Title: "InfluxDB", Status: "not asked yet", Note: shorten(state.Paused, maxNoteBytes)}
+	c := card{Title: "InfluxDB", Status: "not asked yet", Note: clean.Short(state.Paused, maxNoteBytes)}
 	switch {
 	case state.Paused != "":
 		c.Status, c.Tone = "paused", bad

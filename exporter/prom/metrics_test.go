@@ -539,6 +539,7 @@ func hostile() []string {
 		strings.Repeat("é", 5000),
 		strings.Repeat("x", 127) + "é",
 		strings.Repeat("x", 126) + "é",
+		"turned \u202Egpj.exe\u2066 \u009b31m \u2028 \x7f",
 		"",
 	}
 }
@@ -568,6 +569,9 @@ func TestHostileLabels(t *testing.T) {
 		value := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n").Replace(match[1])
 		if len(value) > 128 {
 			t.Errorf("title %d: label of %d bytes", i, len(value))
+		}
+		if strings.ContainsAny(value, "\u202E\u2066\u009b\u2028\x7f") {
+			t.Errorf("title %d plays tricks: %q", i, value)
 		}
 		if title == strings.Repeat("x", 126)+"é" && value != title {
 			t.Errorf("title %d fits and was cut to %q", i, value)
