@@ -424,7 +424,7 @@ func (c *docsChecker) goCommand(args []string) error {
 		switch args[i] {
 		case "-run":
 			i++
-			for _, name := range strings.Split(args[i], "|") {
+			for name := range strings.SplitSeq(args[i], "|") {
 				if err := c.test(folder, name); err != nil {
 					return err
 				}

@@ -301,7 +301,7 @@ func TestKubernetesRecipe(t *testing.T) {
 			t.Errorf("%s: in which namespace is %q?", path, command)
 		}
 	}
-	for _, line := range strings.Split(readText(t, deploy("kubernetes", "restore.yaml")), "\n") {
+	for line := range strings.SplitSeq(readText(t, deploy("kubernetes", "restore.yaml")), "\n") {
 		if image, ok := strings.CutPrefix(strings.TrimSpace(line), "image: "); ok && strings.Fields(image)[0] != container.Image {
 			t.Errorf("the restore has image %s, the daemon %s", image, container.Image)
 		}
