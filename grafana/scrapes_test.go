@@ -150,7 +150,9 @@ func startExporter(t *testing.T, dir string, sim *spotifysim.Spotify, database h
 	if e.journal, err = journal.Open(t.Context(), filepath.Join(dir, "journal.db"), journal.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	quota := collector.NewQuota(e.journal, "client", 1000, clock.Clock{}, nil)
 	metrics := prom.New(prom.Options{
+		Quota:     quota.Peek,
 		Collector: func() collector.State { return e.collector.State() },
 		Influx: func() influx.State {
 			state := e.influx.State()
@@ -165,7 +167,6 @@ func startExporter(t *testing.T, dir string, sim *spotifysim.Spotify, database h
 		Revision:       "0123abc",
 	})
 	e.metrics = metrics.Handler()
-	quota := collector.NewQuota(e.journal, "client", 1000, clock.Clock{}, nil)
 	api, accounts := spotifysim.URLs("http://spotify.test")
 	app, err := spotify.New(spotify.Options{
 		ClientID: "client", APIURL: api, AccountsURL: accounts, Before: quota.Before,
@@ -238,7 +239,7 @@ func logIn(t *testing.T, tokens spotify.Tokens, alias string, user *spotifysim.U
 func (s *scrapes) scrape(t *testing.T, exporter http.Handler) {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	exporter.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	exporter.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://spotify-exporter:10178/metrics", nil))
 	if answer.Code != http.StatusOK {
 		t.Fatalf("scrape: %d %s", answer.Code, answer.Body)
 	}
