@@ -112,6 +112,10 @@ func (b *balance) recorded(report *journal.Report, outcome journal.Outcome) {
 		b.Duplicates++
 		b.MSNotStored += report.MSPlayed
 		return
+	case journal.Refused:
+		b.NotStored[history.BadTime]++
+		b.MSNotStored += report.MSPlayed
+		return
 	}
 	b.MSStored += report.MSPlayed
 	if b.first.IsZero() || report.EndedAt.Before(b.first) {

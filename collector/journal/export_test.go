@@ -12,7 +12,7 @@ import (
 func (j *Journal) Wipe(ctx context.Context) error {
 	return j.quietly(ctx, func(tx *transaction) error {
 		j.known, j.queued = nil, nil
-		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "alias", "coverage", "batch", "account", "request", "quota"} {
+		for _, table := range []string{"outbox", "report_again", "ranked", "gap", "report", "play", "fact", "item", "alias", "refused", "coverage", "batch", "account", "request", "quota"} {
 			if _, err := tx.exec("DELETE FROM " + table); err != nil {
 				return err
 			}
@@ -100,3 +100,9 @@ func (j *Journal) Apart(ctx context.Context, account string, reports []Report) (
 
 // ExplainIO is what an error with this code of SQLite is said to mean.
 func ExplainIO(code int) string { return explainIO(code) }
+
+// RefusedReports counts the reports that are kept and are no plays.
+func (j *Journal) RefusedReports(ctx context.Context) (n int64, err error) {
+	err = j.db.QueryRowContext(ctx, "SELECT count(*) FROM refused").Scan(&n)
+	return n, err
+}

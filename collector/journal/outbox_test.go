@@ -219,7 +219,7 @@ func TestReplayTakesBackWhatHasBecomePrivate(t *testing.T) {
 }
 
 func TestTotalsAndRanksFollowThePlays(t *testing.T) {
-	j := open(t, journal.Options{})
+	j := open(t, journal.Options{Now: func() time.Time { return noon.AddDate(2, 0, 0) }})
 	influx := newDatabase()
 	of := func(n int) journal.Item {
 		return journal.Item{Kind: journal.Track, URI: fmt.Sprintf("spotify:track:%022d", n), Name: fmt.Sprintf("Song %d", n),

@@ -39,6 +39,7 @@ const (
 	New                     // it made a play
 	Upgraded                // it joined a play and made it better
 	Repeated                // the same import, or this call, has brought it before
+	Refused                 // its end cannot be: it is kept, and is no play
 )
 
 // Recorded is what Record did.
@@ -123,7 +124,12 @@ func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error
 			return recorded, err
 		}
 	}
-	r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch, outcomes: make([]Outcome, len(w.Reports))}
+	r := recording{journal: j, tx: tx, account: id, alias: account, batch: w.Batch}
+	reports, indexes, err := r.refuse(&w)
+	if err != nil {
+		return recorded, err
+	}
+	r.outcomes = make([]Outcome, len(reports))
 	if r.catalogue, err = j.catalogue(tx); err != nil {
 		return recorded, err
 	}
@@ -131,11 +137,11 @@ func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error
 		return recorded, err
 	}
 	if w.Page != nil {
-		if recorded.Gap, err = r.turnPage(w.Page, w.Reports); err != nil {
+		if recorded.Gap, err = r.turnPage(w.Page, reports); err != nil {
 			return recorded, err
 		}
 	}
-	if err := r.store(w.Reports, w.Items); err != nil {
+	if err := r.store(reports, w.Items); err != nil {
 		return recorded, err
 	}
 	if err := r.derive(); err != nil {
@@ -146,7 +152,10 @@ func (b *Bulk) record(account string, w Witnessed) (recorded Recorded, err error
 			return recorded, fmt.Errorf("store what is open: %w", err)
 		}
 	}
-	recorded.Outcomes, recorded.Plays = r.outcomes, r.plays
+	recorded.Outcomes, recorded.Plays = slices.Repeat([]Outcome{Refused}, len(w.Reports)), r.plays
+	for n, i := range indexes {
+		recorded.Outcomes[i] = r.outcomes[n]
+	}
 	return recorded, nil
 }
 
