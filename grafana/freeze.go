@@ -20,9 +20,9 @@ func (b *computing) freeze(board map[string]any, computed []*panel) (map[string]
 	kept["refresh"] = ""
 	kept["links"] = []any{}
 	kept["timepicker"] = map[string]any{}
-	// Of a board without a zone the visitor's would be taken, where days break elsewhere.
-	kept["timezone"] = b.scope.Range.Location.String()
-	kept["time"] = map[string]any{"from": iso(b.scope.Range.From), "to": iso(b.scope.Range.To)}
+	zone := b.scope.Range.Location
+	kept["timezone"] = "utc" // of a board without one the visitor's would be taken, where days break elsewhere
+	kept["time"] = map[string]any{"from": iso(wallClock(b.scope.Range.From, zone)), "to": iso(wallClock(b.scope.Range.To, zone))}
 	kept["annotations"] = map[string]any{"list": freezeAnnotations(board["annotations"])}
 	kept["templating"] = map[string]any{"list": b.freezeVariables(board["templating"])}
 	if err := b.freezeTexts(kept, "title", "description"); err != nil {
@@ -53,6 +53,9 @@ func (b *computing) freezePanels(computed []*panel) ([]any, error) {
 			frames := p.frames
 			if frames == nil {
 				frames = []frame{}
+			}
+			for i := range frames {
+				frames[i].toWallClock(b.scope.Range.Location)
 			}
 			kept["targets"] = []any{map[string]any{"refId": "A", "datasource": source, "queryType": "snapshot", "snapshot": frames}}
 		}

@@ -53,7 +53,9 @@ type gate struct {
 	titles  []string
 	never   []string
 
-	private    Private
+	secrets    []string
+	accounts   []string // folded
+	devices    []string // likewise
 	location   *time.Location
 	violations []Violation
 	masked     int // titles with something masked in them
@@ -68,17 +70,25 @@ func newGate(private Private, location *time.Location) (*gate, error) {
 	if err := json.Unmarshal(PrivacyRules, &rules); err != nil {
 		return nil, fmt.Errorf("read privacy.json: %w", err)
 	}
-	blank := func(text string) bool { return strings.TrimSpace(text) == "" }
 	short := func(secret string) bool { return len(secret) < 6 } // none that anybody would call a secret
 	return &gate{
 		allowed: rules.Allowed, titles: rules.Titles, never: rules.Never,
-		private: Private{
-			Secrets:  slices.DeleteFunc(slices.Clone(private.Secrets), short),
-			Accounts: slices.DeleteFunc(slices.Clone(private.Accounts), blank),
-			Devices:  slices.DeleteFunc(slices.Clone(private.Devices), blank),
-		},
+		secrets:  slices.DeleteFunc(slices.Clone(private.Secrets), short),
+		accounts: foldAll(private.Accounts),
+		devices:  foldAll(private.Devices),
 		location: location,
 	}, nil
+}
+
+// foldAll folds names, without those of which nothing can be seen.
+func foldAll(names []string) []string {
+	var all []string
+	for _, name := range names {
+		if name := strings.TrimSpace(fold(name).text); name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // found notes a violation, once.
@@ -171,6 +181,9 @@ func (g *gate) frame(p *panel, f *frame) {
 					continue
 				}
 				g.text(p.name(), where, value)
+				if number := json.Number(value); digits.MatchString(value) {
+					g.number(p.name(), where, "string", number)
+				}
 				if minute.MatchString(value) {
 					g.found(p.name(), where, "tells the minute, which is finer than an hour (%q)", value)
 				}
@@ -203,29 +216,28 @@ func (g *gate) isTitle(column string) bool { return slices.Contains(g.titles, co
 // minute is a time of day that is no whole hour.
 var minute = regexp.MustCompile(`(?:^|[^0-9:])(?:[01]?[0-9]|2[0-3]):(?:0[1-9]|[1-5][0-9])(?:$|[^0-9])`)
 
-// The values that can only be times: milliseconds of the years 2000 to 2099, and
-// whatever is as large as nanoseconds.
+// digits are a number that may be a time.
+var digits = regexp.MustCompile(`^[0-9]{10,19}(?:\.[0-9]+)?$`)
+
+// The values that can only be times: milliseconds of the years 2000 to 2099, and whatever is as large as microseconds of
+// them. Seconds of these years may be something else as well.
 const (
-	firstTime  = 946_684_800_000
-	lastTime   = 4_102_444_800_000
-	nanosecond = 100_000_000_000_000_000
+	firstTime   = 946_684_800_000
+	lastTime    = 4_102_444_800_000
+	firstSecond = 1_136_073_600 // of 2006, the year in which Spotify was founded
 )
 
 // number finds times that are finer than an hour, in columns of times and of
 // numbers.
 func (g *gate) number(panel, where, kind string, value json.Number) {
-	ms, err := value.Int64()
-	if err != nil {
-		float, _ := value.Float64()
-		ms = int64(float)
-	}
-	isTime := kind == "time" || ms >= firstTime && ms < lastTime
-	_, offset := time.UnixMilli(ms).In(g.location).Zone()
+	ms := milliseconds(value)
 	switch {
-	case ms >= nanosecond:
-		g.found(panel, where, "holds times in nanoseconds, which are finer than an hour")
-	case isTime && (ms+int64(offset)*1000)%time.Hour.Milliseconds() != 0:
+	case ms >= firstTime*1000:
+		g.found(panel, where, "holds times in micro- or nanoseconds, which are finer than an hour")
+	case isTime(kind, ms) && wallClock(time.UnixMilli(ms), g.location).UnixMilli()%time.Hour.Milliseconds() != 0:
 		g.found(panel, where, "holds times that are finer than an hour: truncate them to the hour, or label windows by their start")
+	case kind != "time" && ms >= firstSecond && ms < lastTime/1000:
+		g.found(panel, where, "may hold times in seconds, which are finer than an hour: show times in columns of the type time, and long durations in hours")
 	}
 }
 
@@ -235,7 +247,14 @@ const noWord = 12
 
 var (
 	localFile = regexp.MustCompile(`(?i)spotify:local:\S*|file:/\S*`)
-	person    = regexp.MustCompile(`(?i)spotify:user:\S*|open\.spotify\.com/user/\S*`)
+	// mail is a mail address.
+	mail = regexp.MustCompile(`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}`)
+	// windowsFile and file are paths of Windows, and paths below a folder that is at the top of a file system.
+	windowsFile = regexp.MustCompile(`(?i)\b[a-z]:\\[^\s"<>|]+|\\\\[\w.-]+\\[^\s"<>|]+`)
+	file        = regexp.MustCompile(`(?i)(?:^|[^\w/:.~-])((?:~[\w.-]*|/(?:home|users|root|var|etc|usr|opt|srv|mnt|media|tmp|data|volumes|private|run|proc|sys|dev|library|applications|nas|storage|volume\d))(?:/[^\s/"'<>|()]+)+)`)
+	// path is whatever may be a path: two names or more, each with a slash before it.
+	path   = regexp.MustCompile(`(?:^|[^\w/:.~*?)\]-])(?:/[\p{L}\p{N}_.@%+~-]+){2,}`)
+	person = regexp.MustCompile(`(?i)spotify:user:\S*|open\.spotify\.com/user/\S*`)
 	// address is whatever may be an IP address.
 	address = regexp.MustCompile(`[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*`)
 )
@@ -246,8 +265,15 @@ func (g *gate) text(panel, where, text string) {
 		g.found(panel, where, "holds %s", kind)
 		return
 	}
-	for _, device := range g.private.Devices {
-		if start, _ := phrase(text, device); start >= 0 {
+	if path.MatchString(text) {
+		g.found(panel, where, "holds a path")
+	}
+	if bad := badAddress(text); bad != "" {
+		g.found(panel, where, "holds %s", bad)
+	}
+	folded := fold(text)
+	for _, device := range g.devices {
+		if start, _ := folded.find(device, true); start >= 0 {
 			g.found(panel, where, "holds the name of a device")
 		}
 	}
@@ -274,18 +300,17 @@ func (g *gate) masking(title string) string {
 // denied finds something in a text that is private wherever it stands, and says what
 // it is; "": there is nothing.
 func (g *gate) denied(text string) (kind string, start, end int) {
-	for _, secret := range g.private.Secrets {
+	for _, secret := range g.secrets {
 		if at := strings.Index(text, secret); at >= 0 {
 			return "a token or key", at, at + len(secret)
 		}
 	}
-	for _, account := range g.private.Accounts {
-		start, end := phrase(text, account)
-		if at := strings.Index(text, account); at >= 0 && len(account) >= noWord {
-			start, end = at, at+len(account)
-		}
-		if start >= 0 {
-			return "the id of an account", start, end
+	if len(g.accounts) > 0 {
+		folded := fold(text)
+		for _, account := range g.accounts {
+			if start, end := folded.find(account, len(account) < noWord); start >= 0 {
+				return "the id of an account", start, end
+			}
 		}
 	}
 	if at := localFile.FindStringIndex(text); at != nil {
@@ -293,6 +318,15 @@ func (g *gate) denied(text string) (kind string, start, end int) {
 	}
 	if at := person.FindStringIndex(text); at != nil {
 		return "the uri of an account", at[0], at[1]
+	}
+	if at := mail.FindStringIndex(text); at != nil {
+		return "a mail address", at[0], at[1]
+	}
+	if at := windowsFile.FindStringIndex(text); at != nil {
+		return "the path of a file", at[0], at[1]
+	}
+	if at := file.FindStringSubmatchIndex(text); at != nil {
+		return "the path of a file", at[2], at[3]
 	}
 	if start, end := ipAddress(text); end > 0 {
 		return "an IP address", start, end
@@ -311,7 +345,7 @@ func ipAddress(text string) (start, end int) {
 		start, end = start+at[0], start+at[1]
 		for ; end > start; end-- {
 			ip, err := netip.ParseAddr(text[start:end])
-			if err == nil && !ip.IsUnspecified() && (ip.Is4() || alone(text, start, end)) {
+			if err == nil && !ip.IsUnspecified() && (ip.Is4() || standsAlone(text, start, end)) {
 				return start, end
 			}
 		}
@@ -319,23 +353,8 @@ func ipAddress(text string) (start, end int) {
 	}
 }
 
-// phrase finds words in a text where they stand alone: "Bad" is not in "Badlands".
-func phrase(text, words string) (start, end int) {
-	for from := 0; ; {
-		at := strings.Index(text[from:], words)
-		if at < 0 {
-			return -1, -1
-		}
-		start, end = from+at, from+at+len(words)
-		if alone(text, start, end) {
-			return start, end
-		}
-		from = start + 1
-	}
-}
-
-// alone tells whether no letter or digit goes on from a part of a text.
-func alone(text string, start, end int) bool {
+// standsAlone tells whether no letter or digit goes on from a part of a text.
+func standsAlone(text string, start, end int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:start])
 	after, _ := utf8.DecodeRuneInString(text[end:])
 	inWord := func(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
@@ -357,9 +376,11 @@ func (g *gate) value(panel, key string, value any) {
 			g.text(panel, key, value)
 			return
 		}
-		settings := gate{private: Private{Secrets: g.private.Secrets}}
+		settings := gate{secrets: g.secrets}
 		if kind, _, _ := settings.denied(value); kind != "" {
 			g.found(panel, key, "holds %s", kind)
+		} else if bad := badAddress(value); bad != "" {
+			g.found(panel, key, "holds %s", bad)
 		}
 	case []any:
 		for _, element := range value {

@@ -78,10 +78,39 @@ func TestPrivateFields(t *testing.T) {
 		"a device as label":     {table(labelled("month", "Kitchen")), `label "month": holds the name of a device`},
 		"a minute":              {table(column("Time", "time", hour+60_000)), `field "Time": holds times that are finer than an hour`},
 		"a minute in a number":  {table(column("hours", "number", hour+1)), `field "hours": holds times that are finer`},
-		"nanoseconds":           {table(column("hours", "number", 1.7e18)), `holds times in nanoseconds`},
+		"nanoseconds":           {table(column("hours", "number", 1.7e18)), `holds times in micro- or nanoseconds`},
+		"microseconds":          {table(column("hours", "number", 1.7e15)), `holds times in micro- or nanoseconds`},
+		"seconds":               {table(column("hours", "number", hour/1000)), `field "hours": may hold times in seconds`},
+		"fractions of seconds":  {table(column("hours", "number", 1763650000.25)), `may hold times in seconds`},
+		"seconds as text":       {table(column("month", "string", "1763650000")), `may hold times in seconds`},
+		"milliseconds as text":  {table(column("month", "string", "1763650000123")), `times that are finer than an hour`},
+		"nanoseconds as text":   {table(column("month", "string", "1763650000123456789")), `holds times in micro- or nanoseconds`},
+		"seconds before 2006":   {table(column("plays", "number", 999_999_999)), ""},
 		"a minute in a text":    {table(column("month", "string", "2026-11-20 15:04")), `tells the minute`},
 		"a device in a text":    {table(column("month", "string", "at Büro, mostly")), `field "month": holds the name of a device`},
 		"an id in a text":       {table(column("month", "string", "of zoe")), `holds the id of an account`},
+		"a device, other case":  {table(column("month", "string", "in the kitchen")), `holds the name of a device`},
+		"a device, capitals":    {table(column("month", "string", "BÜRO")), `holds the name of a device`},
+		"a device, decomposed":  {table(column("month", "string", "Bu\u0308ro")), `holds the name of a device`},
+		"a device, invisible":   {table(column("month", "string", "Kit\u00ad\u200bchen")), `holds the name of a device`},
+		"a device, wide":        {table(column("month", "string", "Ｋｉｔｃｈｅｎ")), `holds the name of a device`},
+		"within another word":   {table(column("month", "string", "Kitchenette")), ""},
+		"an id, other case":     {table(column("month", "string", "of ZOE")), `holds the id of an account`},
+		"a long id, other case": {table(column("url", "string", "https://x/31L2KXQ6VN4MHXO7GQEH5ZV3PA7Y")), `holds the id of an account`},
+		"a mail address":        {table(column("month", "string", "ask zoé.müller+x@mail.example.org.")), `holds a mail address`},
+		"no mail address":       {table(column("month", "string", "Live @ Wacken, 5@home")), ""},
+		"a path":                {table(column("month", "string", "from /home/anna/Musik/x.mp3")), `holds the path of a file`},
+		"a path at home":        {table(column("month", "string", "~/music")), `holds the path of a file`},
+		"a path, elsewhere":     {table(column("month", "string", "(/pool/Musik/x.mp3)")), `holds a path`},
+		"a path of Windows":     {table(column("month", "string", `C:\Users\anna`)), `holds the path of a file`},
+		"a share of Windows":    {table(column("month", "string", `\\nas\musik`)), `holds the path of a file`},
+		"slashes":               {table(column("month", "string", "AC/DC, 24/7, 11/2026, and/or/not")), ""},
+		"an https link":         {table(column("url", "string", "https://open.spotify.com/track/x/y")), ""},
+		"an http link":          {table(column("url", "string", "http://open.spotify.com/track/x")), `holds an address that is not https`},
+		"a link of an app":      {table(column("url", "string", "intent://track")), `holds an address that is not https`},
+		"a program":             {table(column("url", "string", "JavaScript:alert(1)")), `holds an address that is not https`},
+		"a picture in the text": {table(column("url", "string", "data:image/png;base64,iVBORw0KGgo=")), ""},
+		"a page in the text":    {table(column("url", "string", "data:text/html,<script>")), `holds an address that is not https`},
 		"an id within a word":   {table(column("url", "string", "x31l2kxq6vn4mhxo7gqeh5zv3pa7yx")), `holds the id of an account`},
 		"a person":              {table(column("url", "string", "https://open.spotify.com/user/x")), `holds the uri of an account`},
 		"a local file":          {table(column("url", "string", "spotify:local:Me::Demo:201")), `holds the uri of a local file`},
@@ -160,6 +189,15 @@ func TestPrivateTexts(t *testing.T) {
 		{`"options": "Value"`, `"options": "Büro"`, `panel "Hours of anna", options: holds the name of a device`},
 		{`"limitField": 10`, `"renameByName": {"hours": "in the Kitchen"}`, `panel "Artists", renameByName: holds the name of a device`},
 		{`"limitField": 10`, `"influx-token==": 10`, `panel "Artists", key: holds a token`},
+		{`As of `, `[Grafana](/d/private) as of `, `content: holds a link that is not https`},
+		{`As of `, `[Grafana](http://grafana.example.org/x) as of `, `content: holds a link that is not https`},
+		{`As of `, `<a href='javascript:alert(1)'>x</a> as of `, `content: holds a link that is not https`},
+		{`As of `, `![x](http://example.org/x.png) as of `, `content: holds a picture that is neither https`},
+		{`As of `, `<img src=http://example.org/x.png> as of `, `content: holds a picture that is neither https`},
+		{`As of `, `See http://nas.example.org/ as of `, `content: holds an address that is not https`},
+		{`As of `, `Ask anna@example.org, as of `, `content: holds a mail address`},
+		{`As of `, `From /srv/music/x, as of `, `content: holds the path of a file`},
+		{`"unit": "h"`, `"unit": "h", "noValue": "http://nas.example.org/"`, `noValue: holds an address that is not https`},
 		{`["spotify"]`, `["zoe"]`, `board, tags: holds the id of an account`},
 		{`r.incognito != true`, `r.ms > 0 // r.incognito != true`, `panel "Artists", target A: does not leave out private sessions`},
 		{`stop: ${delay}`, `stop: now()`, `panel "Artists", target A: does not leave out the last hours`},
@@ -196,19 +234,19 @@ func TestSettingsAreNoTexts(t *testing.T) {
 }
 
 func TestReadableDraft(t *testing.T) {
-	h := newPrivateHarness(t, table(column("artist", "string", "zoe", "Zoe"), column("hours", "number", 1, 2)))
+	h := newPrivateHarness(t, table(column("artist", "string", "zoe", "Zoe", "Zoey"), column("hours", "number", 1, 2, 3)))
 	draft := h.draft(t)
 	body, err := draft.JSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if draft.Masked != 1 || !bytes.Contains(body, []byte(`"•••"`)) || !bytes.Contains(body, []byte(`"Zoe"`)) {
+	if draft.Masked != 2 || !bytes.Contains(body, []byte(`"•••"`)) || bytes.Contains(body, []byte(`"Zoe"`)) || !bytes.Contains(body, []byte(`"Zoey"`)) {
 		t.Errorf("%d masked:\n%s", draft.Masked, body)
 	}
 	if bytes.Contains(body, []byte(`"key"`)) || bytes.Contains(body, []byte(`"deleteKey"`)) {
 		t.Error("a body for reading holds the keys")
 	}
-	if h.server.Snapshots() != 0 || len(draft.Panels) != 2 || draft.Panels[1].Rows != 2 || !slices.Equal(draft.Panels[1].Fields, []string{"artist", "hours"}) {
+	if h.server.Snapshots() != 0 || len(draft.Panels) != 2 || draft.Panels[1].Rows != 3 || !slices.Equal(draft.Panels[1].Fields, []string{"artist", "hours"}) {
 		t.Errorf("panels %+v", draft.Panels)
 	}
 }
@@ -317,4 +355,38 @@ func readable(t testing.TB, draft *grafana.Draft) []string {
 	}
 	walk(body)
 	return found
+}
+
+// TestGoodAddresses are those that a board may have.
+func TestGoodAddresses(t *testing.T) {
+	for _, text := range []string{
+		"[Spotify](https://open.spotify.com/artist/x) as of ", "<a href=\\\"HTTPS://example.org/\\\">x</a> as of ", "![x](https://i.scdn.co/image/x) as of ",
+		"![x](data:image/png;base64,iVBORw0KGgo=) as of ", "Data: of Spotify, as of ", "[up](#top) as of ", "a [list] (of songs), as of ",
+	} {
+		h := newPrivateHarness(t, table(column("artist", "string", "x")))
+		h.edit(t, `As of `, text)
+		if found := h.draft(t).Violations; len(found) > 0 {
+			t.Errorf("%s: violations %s", text, found)
+		}
+	}
+}
+
+// TestMasks has what is never published in titles, with what is left of them.
+func TestMasks(t *testing.T) {
+	titles := map[string]string{
+		"Song for ZOÉ": "Song for ZOÉ", "Song for Zoe (live)": "Song for ••• (live)", "ｚｏｅ!": "•••!", "Zo\u200be, z\u00adoe": "•••, •••", "Zoë": "Zoë",
+		"x31L2KXQ6VN4MHXO7GQEH5ZV3PA7Yx": "x•••x", "Write to me@example.org now": "Write to ••• now",
+		"Demo (/home/anna/demo.mp3)": "Demo (•••)", `C:\Musik\Demo.mp3 (take 2)`: "••• (take 2)",
+		"AC/DC 24/7": "AC/DC 24/7", "/r/nosleep": "/r/nosleep", "1732300000": "1732300000", "http://": "http://", "kitchen": "kitchen",
+	}
+	for title, want := range titles {
+		h := newPrivateHarness(t, table(column("track", "string", title)))
+		draft := h.draft(t)
+		if len(draft.Violations) > 0 {
+			t.Fatalf("%q stops a snapshot: %s", title, draft.Violations)
+		}
+		if !slices.Contains(readable(t, draft), want) {
+			t.Errorf("%q is not published as %q", title, want)
+		}
+	}
 }

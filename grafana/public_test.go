@@ -87,8 +87,34 @@ func TestPublicBoard(t *testing.T) {
 					t.Errorf("%q is in the snapshot", text)
 				}
 			}
-			if !slices.Contains(all, a.zone.String()) {
-				t.Errorf("days break elsewhere than in %s, where the listener lives", a.zone)
+			if slices.Contains(all, a.zone.String()) {
+				t.Errorf("the zone is published: %s", a.zone)
+			}
+			// Days break where the listener lives, in the zone that visitors are shown.
+			body, err := draft.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var posted map[string]any
+			if err := json.Unmarshal(body, &posted); err != nil {
+				t.Fatal(err)
+			}
+			days := 0
+			for _, f := range framesIn(posted) {
+				for i, field := range f["schema"].(map[string]any)["fields"].([]any) {
+					if field.(map[string]any)["type"] != "time" {
+						continue
+					}
+					for _, value := range f["data"].(map[string]any)["values"].([]any)[i].([]any) {
+						if at := time.UnixMilli(int64(value.(float64))).UTC(); !at.Equal(at.Truncate(24 * time.Hour)) {
+							t.Errorf("a day begins at %v", at)
+						}
+						days++
+					}
+				}
+			}
+			if days < 80 {
+				t.Errorf("only %d days: the test sees nothing", days)
 			}
 		})
 	}
