@@ -458,7 +458,7 @@ func (c *catalogue) moves(old, resolved *itemRow) (bool, error) {
 
 // fill takes from a less trusted fact what is still missing.
 func (i *Item) fill(fact *Item) {
-	if i.Kind == Unknown {
+	if i.Kind == Unknown || i.Kind == Episode && fact.Kind == Chapter { // which the Web API does not tell apart
 		i.Kind = fact.Kind
 	}
 	for _, field := range []struct{ have, said *string }{

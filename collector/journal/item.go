@@ -24,6 +24,10 @@ const (
 	Local   // a file on the listener's device
 )
 
+// spoken reports whether the item is an episode or a chapter: the Web API calls most
+// chapters episodes, exports do not.
+func (i *Item) spoken() bool { return i.Kind == Episode || i.Kind == Chapter }
+
 var kindNames = [...]string{"unknown", "track", "episode", "chapter", "local"}
 
 // String returns the kind's name in the schema: track, episode, chapter, local

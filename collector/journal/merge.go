@@ -266,7 +266,7 @@ func (i *itemRow) sameSong(other *itemRow) bool {
 	if i == other {
 		return true
 	}
-	if i.Kind != other.Kind {
+	if i.Kind != other.Kind && !(i.spoken() && other.spoken()) {
 		return false
 	}
 	if i.ISRC != "" && i.ISRC == other.ISRC {
