@@ -67,11 +67,13 @@ func Derive(reports []Report, together int) int {
 			}
 			rows = append(rows, newReportRow(&reports[i], items[identity], 0))
 		}
+		var all []*cluster
 		for _, chain := range chains(rows) {
-			for _, c := range merge(chain) {
-				c.derive()
-				plays++
-			}
+			all = append(all, merge(chain)...)
+		}
+		for _, c := range joinNameless(all) {
+			c.derive()
+			plays++
 		}
 	}
 	return plays

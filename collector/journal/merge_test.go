@@ -155,6 +155,19 @@ func TestMerge(t *testing.T) {
 			inHistory(song(1), at("12:03:00"), 180_000), inHistory(withoutURI(song(1)), at("12:03:00"), 179_000),
 		}, []string{"12:03:00.000 1 180000 extended_history", "12:03:00.000 Song 1 179000 extended_history"}},
 
+		{"named once, and null later", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 180_000), inHistory(unknown, at("12:03:00"), 180_000),
+		}, []string{"12:03:00.000 1 180000 extended_history"}},
+		{"named once, and null later without the start", []journal.Report{
+			stamped(inHistory(song(1), at("12:03:00"), 180_000), "14:00:00"), withoutStart(inHistory(unknown, at("14:00:00"), 180_000)), listed(song(1), at("12:03:00.5")),
+		}, []string{"12:03:00.500 1 180000 recently_played+extended_history"}},
+		{"null, of another listening time", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 180_000), inHistory(unknown, at("12:03:00"), 179_000),
+		}, []string{"12:03:00.000 unknown 179000 extended_history", "12:03:00.000 1 180000 extended_history"}},
+		{"null twice, named once", []journal.Report{
+			inHistory(song(1), at("12:03:00"), 300), stamped(inHistory(unknown, at("12:02:00"), 300), "12:03:00"), inHistory(unknown, at("12:03:00"), 300),
+		}, []string{"12:02:00.000 unknown 300 extended_history", "12:03:00.000 1 300 extended_history"}},
+
 		// Letters of names that a file has lost.
 		{"letters lost, with the uri", []journal.Report{
 			inHistory(damaged(song(1)), at("12:03:00"), 180_000), inHistory(accented(song(1)), at("12:03:00"), 180_000),

@@ -165,6 +165,16 @@ func tell(random *rand.Rand, end time.Time) []told {
 				add(account, r)
 				r.StartedAt = time.Time{}
 				add(account, r)
+			case 3: // two exports of one row: in one its title has been removed
+				add(account, r)
+				r.Item = journal.Item{}
+				switch random.IntN(4) {
+				case 0:
+					r.StartedAt = time.Time{}
+				case 1:
+					r.EndedAt, r.StartedAt, r.Stamp = r.EndedAt.Add(-time.Hour), r.StartedAt.Add(-time.Hour), r.EndedAt
+				}
+				add(account, r)
 			case 2: // two exports of one row: one without the uri, as in 2020, or with letters lost
 				add(account, r)
 				r.Item = damage(random, r.Item)

@@ -83,7 +83,7 @@ func (r *recording) around(touched []*reportRow) ([]*reportRow, error) {
 	var stored []int64
 	var near []*reportRow
 	for _, t := range touched {
-		for _, title := range r.catalogue.classes(t.item) {
+		for _, title := range r.titles(t) {
 			s.follow(title, t)
 		}
 		if t.id == 0 {
@@ -283,14 +283,19 @@ func (r *recording) deriveAround(touched []*reportRow) error {
 		if err != nil {
 			return err
 		}
-		if len(left) > 0 {
-			touched = slices.Concat(touched, left)
+		namers, err := r.namers(stirred)
+		if err != nil {
+			return err
+		}
+		if len(left)+len(namers) > 0 {
+			touched = slices.Concat(touched, left, namers)
 			continue
 		}
 		d := derivation{recording: r, stale: stale}
 		for _, chain := range stirred {
 			d.clusters = append(d.clusters, merge(chain)...)
 		}
+		d.clusters = joinNameless(d.clusters)
 		return d.apply()
 	}
 }
@@ -336,7 +341,7 @@ func (r *recording) affected(touched []*reportRow, waiting [][]*reportRow) (stal
 	stale = map[int64]bool{}
 	for _, t := range touched {
 		stale[t.play] = true
-		for _, title := range r.catalogue.classes(t.item) {
+		for _, title := range r.titles(t) {
 			stirred[title] = append(stirred[title], t.reach())
 		}
 	}
