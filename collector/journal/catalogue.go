@@ -186,7 +186,7 @@ func (c *catalogue) learn(said []learned) error {
 			if row.damaged() {
 				c.damaged.add(identity, row.Name)
 			}
-			if row.ISRC != "" || strings.Contains(row.Name, lost) || len(c.damaged.titles[bones(row.Name)]) > 0 {
+			if row.ISRC != "" || strings.Contains(row.Name, lost) || len(c.damaged.titles) > 0 && len(c.damaged.titles[bones(row.Name)]) > 0 {
 				related = append(related, row)
 			}
 			c.items[row.id], c.byName[identity] = row, row
