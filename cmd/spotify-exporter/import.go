@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/spotify-exporter/spotify-exporter/collector/history"
 	"github.com/spotify-exporter/spotify-exporter/collector/journal"
@@ -304,6 +307,10 @@ func (c *importCommand) undo(ctx context.Context, p *program, config *config) er
 			reports = batch.Reports
 		}
 	}
+	shared, err := j.Shared(ctx, c.Undo)
+	if err != nil {
+		return err
+	}
 	pace := pace{rows: firstPortion}
 	progress := newProgress(p.stderr, "reports", reports)
 	err = j.UndoBatch(ctx, c.Undo, func(done int64, held time.Duration) int {
@@ -320,6 +327,9 @@ func (c *importCommand) undo(ctx context.Context, p *program, config *config) er
 		return err
 	}
 	fmt.Fprintf(p.stderr, "Import %d is taken back; the plays are as they were without it.\n", c.Undo)
+	for _, keeper := range slices.Sorted(maps.Keys(shared)) {
+		fmt.Fprintf(p.stderr, "%s of its plays stay, since import %d has brought them as well; import --undo %d takes that one back.\n", humanize.Comma(shared[keeper]), keeper, keeper)
+	}
 	if !c.waits(p, config) {
 		return nil
 	}

@@ -116,3 +116,28 @@ func TestImportTellsOfDamagedText(t *testing.T) {
 		t.Errorf("%+v\n%s", b, sheet)
 	}
 }
+
+// An undo tells which plays stay, and which import still has them.
+func TestUndoTellsWhatStays(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		setEnvironment(t, nil)
+		dir := t.TempDir()
+		a, b := filepath.Join(dir, "a.json"), filepath.Join(dir, "b.json")
+		writeFile(t, a, "["+row("2025-03-01T10:00:00Z", 1)+","+row("2025-03-01T11:00:00Z", 2)+","+row("2025-03-01T12:00:00Z", 3)+"]")
+		writeFile(t, b, "["+row("2025-03-01T11:00:00Z", 2)+","+row("2025-03-01T12:00:00Z", 3)+","+row("2025-03-01T13:00:00Z", 4)+"]")
+		runImport(t, a)
+		runImport(t, b)
+		undone, left := "1", "2"
+		if !first {
+			undone, left = "2", "1"
+		}
+		_, errs := command(t, exitDone, "import", "--undo", undone)
+		if !strings.Contains(errs, "2 of its plays stay, since import "+left+" has brought them as well") || len(recordedPlays(t)) != 3 {
+			t.Errorf("undo of import %s: %d plays are left: %s", undone, len(recordedPlays(t)), errs)
+		}
+		_, errs = command(t, exitDone, "import", "--undo", left)
+		if strings.Contains(errs, "stay") || len(recordedPlays(t)) != 0 {
+			t.Errorf("undo of the other one: %d plays are left: %s", len(recordedPlays(t)), errs)
+		}
+	}
+}

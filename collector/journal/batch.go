@@ -127,6 +127,29 @@ func (j *Journal) Batches(ctx context.Context) ([]Batch, error) {
 	return batches, nil
 }
 
+// Shared returns how many of an import's plays other imports have brought as well, by
+// the import that keeps them when this one is taken back.
+func (j *Journal) Shared(ctx context.Context, id int64) (map[int64]int64, error) {
+	shared := map[int64]int64{}
+	err := j.read(ctx, func(tx *transaction) error {
+		// What it has brought first goes to the first of the others; what it has brought
+		// again stays where it is.
+		return tx.each(`SELECT keeper, count(DISTINCT play) FROM (
+				SELECT (SELECT min(batch) FROM report_again WHERE report = report.id) AS keeper, play FROM report WHERE batch = ?1
+				UNION ALL SELECT report.batch, report.play FROM report_again JOIN report ON report.id = report_again.report WHERE report_again.batch = ?1)
+			WHERE keeper IS NOT NULL GROUP BY keeper ORDER BY keeper`, []any{id}, func(rows *sql.Rows) error {
+			var keeper, plays int64
+			err := rows.Scan(&keeper, &plays)
+			shared[keeper] = plays
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read import %d: %w", id, explainSQLite(j.path, err))
+	}
+	return shared, nil
+}
+
 // undoPortion is how many reports are taken back in one transaction if nobody says:
 // few enough that a daemon beside it never waits long.
 const undoPortion = 300
