@@ -61,7 +61,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		{map[string]string{"SPOTIFY_CLIENT_ID": ""}, `SPOTIFY_CLIENT_ID: required; create an app`},
 		{map[string]string{"SPOTIFY_CLIENT_ID": "a b"}, `SPOTIFY_CLIENT_ID: must be the Client ID of the app, without spaces (got "a b")`},
 		{map[string]string{"SPOTIFY_CLIENT_SECRET": "hidden", "SPOTIFY_CLIENT_SECRET_FILE": secretFile}, `SPOTIFY_CLIENT_SECRET, SPOTIFY_CLIENT_SECRET_FILE: only one of them may be set`},
-		{map[string]string{"SPOTIFY_CLIENT_SECRET_FILE": "/nowhere"}, `SPOTIFY_CLIENT_SECRET_FILE: must be a file that user id`},
+		{map[string]string{"SPOTIFY_CLIENT_SECRET_FILE": filepath.Join(t.TempDir(), "nowhere")}, `SPOTIFY_CLIENT_SECRET_FILE: must be a file that user id`},
 		{map[string]string{"SPOTIFY_CLIENT_SECRET_FILE": empty}, `SPOTIFY_CLIENT_SECRET_FILE: ` + empty + ` is empty`},
 		{map[string]string{"SPOTIFY_ACCOUNTS": "me,An na"}, `SPOTIFY_ACCOUNTS: account "An na": must be 1 to 32 of`},
 		{map[string]string{"SPOTIFY_ACCOUNTS": "me, me"}, `SPOTIFY_ACCOUNTS: must name each account once`},
