@@ -86,7 +86,7 @@ func TestSharedErrors(t *testing.T) {
 	}{
 		"401_expired.json":                    {401, spotify.ReasonAuth},
 		"403_forbidden_removed_endpoint.json": {403, spotify.ReasonServer},
-		"403_insufficient_scope.json":         {403, spotify.ReasonAuth},
+		"403_insufficient_scope.json":         {403, spotify.ReasonServer}, // once: TestInsufficientScope has three in a row
 		"403_premium_required.txt":            {403, spotify.ReasonPremium},
 		"403_user_not_registered.txt":         {403, spotify.ReasonNotRegistered},
 		"403_user_not_registered_old.txt":     {403, spotify.ReasonNotRegistered},
