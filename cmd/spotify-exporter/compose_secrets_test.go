@@ -274,7 +274,7 @@ func TestComposeGrafanaTokenIsForSnapshots(t *testing.T) {
 	server, double := influxtest.Fresh(t), grafanatest.New(t)
 	with := newStack(t, "", "SNAPSHOT_INTERVAL=6h")
 	with.up(t, server.URL)
-	double.Password = content(t, with.volumes["grafana-secrets"], grafanaPasswordFile)
+	double.SetPassword(content(t, with.volumes["grafana-secrets"], grafanaPasswordFile))
 	setupGrafana := func(s *stack) {
 		t.Helper()
 		if out, err := s.run(t, "setup-grafana", "http://influxdb:8086", server.URL, "http://grafana:3000", double.URL); err != nil {
@@ -327,7 +327,7 @@ func TestComposeMovesAnOlderStack(t *testing.T) {
 		files := freshFiles
 		if prefix == "" {
 			double := grafanatest.New(t)
-			double.Password = content(t, s.volumes["tokens"], grafanaPasswordFile)
+			double.SetPassword(content(t, s.volumes["tokens"], grafanaPasswordFile))
 			s.oldUp(t, server.URL, double.URL)
 			files = append([]string{grafanaTokenFile}, freshFiles...)
 		}

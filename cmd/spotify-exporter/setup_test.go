@@ -434,7 +434,7 @@ func TestSetupSaysWhatRunNeeds(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, grafanaPasswordFile), []byte("of-grafana-0815"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	double.Password = "of-grafana-0815"
+	double.SetPassword("of-grafana-0815")
 	bucket := server.Bucket(t)
 	setupEnvironment(t, server, bucket)
 	want := map[string]string{
@@ -544,7 +544,7 @@ func TestSetupOfGrafana(t *testing.T) {
 	}
 	setUp(t, exitDone, dir)
 	double := grafanatest.New(t)
-	double.Password = content(t, dir, grafanaPasswordFile)
+	double.SetPassword(content(t, dir, grafanaPasswordFile))
 	double.ServiceAccount("another", grafanatest.Viewer, false)
 	out := setUp(t, exitDone, dir, "--grafana", double.URL)
 	made := content(t, dir, grafanaTokenFile)
@@ -564,7 +564,7 @@ func TestSetupOfGrafana(t *testing.T) {
 	}
 
 	// Whoever changes the password of admin has a good token all the same.
-	double.Password = "changed-by-its-owner"
+	double.SetPassword("changed-by-its-owner")
 	setUp(t, exitDone, dir, "--grafana", double.URL)
 	double.SetRole(again, "")
 	if out := setUp(t, exitFailed, dir, "--grafana", double.URL); !strings.Contains(out, "put the right one into "+filepath.Join(dir, grafanaPasswordFile)) {
@@ -577,7 +577,7 @@ func TestSetupOfGrafana(t *testing.T) {
 
 func TestSetupMakesTheServiceAccountAnEditor(t *testing.T) {
 	double := grafanatest.New(t)
-	double.Password = "password"
+	double.SetPassword("password")
 	double.ServiceAccount("spotify-exporter", grafanatest.Viewer, true)
 	issuer, err := grafana.NewIssuer(double.URL, adminUser, "password", "test", http.DefaultTransport)
 	if err != nil {

@@ -30,7 +30,7 @@ func (s *Server) serviceAccounts(mux *http.ServeMux) {
 			user, password, ok := r.BasicAuth()
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if !ok || user != "admin" || password != s.Password || password == "" {
+			if !ok || user != "admin" || password != s.password || password == "" {
 				say(w, http.StatusUnauthorized, "Invalid username or password")
 				return
 			}

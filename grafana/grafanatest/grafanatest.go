@@ -41,10 +41,8 @@ type Server struct {
 	// Intercept sees every request first, and may answer it: true.
 	Intercept func(http.ResponseWriter, *http.Request) bool
 
-	// Password is that of the user admin; "": nobody can log in.
-	Password string
-
 	mu         sync.Mutex
+	password   string // of the user admin; "": nobody can log in
 	tokens     map[string]Role
 	accounts   []*account      // service accounts; the id is one more than the index
 	tokenNames map[string]bool // of tokens of service accounts, so far
@@ -100,6 +98,13 @@ func (s *Server) Token(role Role) string {
 	token := fmt.Sprintf("glsa_%s%026d_0badcafe", role, len(s.tokens))
 	s.tokens[token] = role
 	return token
+}
+
+// SetPassword sets the password of the user admin. Without one nobody can log in.
+func (s *Server) SetPassword(password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.password = password
 }
 
 // SetRole changes what a token may do; "": it is revoked.
