@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,9 +26,9 @@ func TestARetryAfterThatNobodyCanMean(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
 					j := w.open()
-					asked := 0
+					var asked atomic.Int64 // of two collectors
 					w.tamper = func(_ string, r *http.Response) {
-						if asked++; asked == 1 {
+						if asked.Add(1) == 1 {
 							r.StatusCode = status
 							r.Header.Set("Retry-After", value)
 						}
@@ -39,12 +40,12 @@ func TestARetryAfterThatNobodyCanMean(t *testing.T) {
 					c.stop()
 					c = w.start(j, collector.Options{Log: log.logger()})
 					time.Sleep(28 * time.Hour)
-					if asked != 1 {
-						t.Errorf("%d requests within 48 h", asked)
+					if n := asked.Load(); n != 1 {
+						t.Errorf("%d requests within 48 h", n)
 					}
 					time.Sleep(time.Minute)
-					if a := c.account(t, "me"); asked < 2 || !*a.Up {
-						t.Errorf("%d requests, state %+v", asked, a)
+					if a := c.account(t, "me"); asked.Load() < 2 || !*a.Up {
+						t.Errorf("%d requests, state %+v", asked.Load(), a)
 					}
 					if told := log.with("longer than is believed"); len(told) != 1 || !strings.Contains(told[0], value) || !strings.Contains(told[0], "check --lift") {
 						t.Errorf("logged %q", told)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +22,11 @@ func recordFor(t testing.TB, j *journal.Journal, account string, reports ...jour
 type stopping struct {
 	context.Context
 	cancel context.CancelFunc
-	asked  int
+	asked  atomic.Int64 // database/sql asks from goroutines of its own
 }
 
 func (s *stopping) Done() <-chan struct{} {
-	if s.asked--; s.asked == 0 {
+	if s.asked.Add(-1) == 0 {
 		s.cancel()
 	}
 	return s.Context.Done()
@@ -53,7 +54,9 @@ func TestRebuildBrokenOff(t *testing.T) {
 		d := &database{points: maps.Clone(want.points), totals: maps.Clone(want.totals), ranked: maps.Clone(want.ranked)}
 		d.points[stray] = "of an import that a restore has lost"
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := j.Rebuild(&stopping{Context: ctx, cancel: cancel, asked: asked})
+		until := &stopping{Context: ctx, cancel: cancel}
+		until.asked.Store(int64(asked))
+		_, err := j.Rebuild(until)
 		cancel()
 		d.drain(t, j, 7)
 		if err != nil && len(d.points) < 24 {
